@@ -1,0 +1,45 @@
+"""Plain integer operations with nothing left to decide: multipliers, shifts, rounding and clamps are attributes.
+
+The quantization in their result types says what the codes mean; it has no influence on what is computed.
+"""
+
+from mrqc.ir.op import Op
+from mrqc.ops.int.activation import Clamp, Softmax
+from mrqc.ops.int.constant import Constant
+from mrqc.ops.int.contraction import Conv2D, FullyConnected
+from mrqc.ops.int.elementwise import Add
+from mrqc.ops.int.layout import Reshape, Transpose
+from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D
+from mrqc.ops.int.requantize import Requantize
+from mrqc.ops.int.rescale import Rescale
+
+INT_OPS: tuple[type[Op], ...] = (
+    Constant,
+    Conv2D,
+    FullyConnected,
+    Add,
+    AveragePool2D,
+    MaxPool2D,
+    Clamp,
+    Softmax,
+    Reshape,
+    Transpose,
+    Rescale,
+)
+"""Every op of the dialect."""
+
+__all__ = [
+    "INT_OPS",
+    "Add",
+    "AveragePool2D",
+    "Clamp",
+    "Constant",
+    "Conv2D",
+    "FullyConnected",
+    "MaxPool2D",
+    "Requantize",
+    "Rescale",
+    "Reshape",
+    "Softmax",
+    "Transpose",
+]

@@ -1,0 +1,22 @@
+"""``int.reshape`` and ``int.transpose``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mrqc.ops.structure import ReshapeBase, TransposeBase
+
+
+@dataclass(frozen=True)
+class Reshape(ReshapeBase):
+    """The same codes under another shape."""
+
+    mnemonic: ClassVar[str] = "int.reshape"
+
+
+@dataclass(frozen=True)
+class Transpose(TransposeBase):
+    """The axes in another order."""
+
+    mnemonic: ClassVar[str] = "int.transpose"

@@ -1,0 +1,69 @@
+"""``int.average_pool2d`` and ``int.max_pool2d``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mrqc.ir.op import Op, Value
+from mrqc.ir.types import Element, TensorType
+from mrqc.ops.int.contraction import activation_problems
+from mrqc.ops.int.requantize import Requantize
+from mrqc.ops.window import Window, pool_problems, pool_shape
+
+
+@dataclass(frozen=True)
+class AveragePool2D(Op):
+    """``requantize(sum of the window)``; the division by the count is part of the multiplier and the scale.
+
+    Padding contributes nothing, so it counts as code 0.
+    """
+
+    mnemonic: ClassVar[str] = "int.average_pool2d"
+    input: Value
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    requantize: Requantize
+    element: Element
+
+    @property
+    def window(self) -> Window:
+        """The sliding window."""
+        return Window(self.kernel, self.strides, self.padding)
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from activation_problems(self.input)
+        yield from pool_problems(self.input, self.window)
+        yield from self.requantize.problems(self.element.dtype, 1)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the NHWC result."""
+        return (TensorType(pool_shape(self.input, self.window), self.element),)
+
+
+@dataclass(frozen=True)
+class MaxPool2D(Op):
+    """The greatest code of each window; padding never wins."""
+
+    mnemonic: ClassVar[str] = "int.max_pool2d"
+    input: Value
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    padding: tuple[int, int, int, int]
+
+    @property
+    def window(self) -> Window:
+        """The sliding window."""
+        return Window(self.kernel, self.strides, self.padding)
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from activation_problems(self.input)
+        yield from pool_problems(self.input, self.window)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the NHWC result, elements as in the input."""
+        return (TensorType(pool_shape(self.input, self.window), self.input.type.element),)

@@ -1,0 +1,46 @@
+"""Operations over quantized tensor types whose meaning is defined over the reals.
+
+Each op computes on the real values of its operands without error and rounds once, to the element of its result:
+half to even, saturating. An op whose operands and result are floats is the real operation itself.
+"""
+
+from mrqc.ir.op import Op
+from mrqc.ops.nn.activation import Clip, Softmax
+from mrqc.ops.nn.constant import Constant
+from mrqc.ops.nn.contraction import Conv2D, FullyConnected
+from mrqc.ops.nn.elementwise import Add
+from mrqc.ops.nn.layout import Reshape, Transpose
+from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
+from mrqc.ops.nn.quantize import Dequantize, Quantize
+
+NN_OPS: tuple[type[Op], ...] = (
+    Constant,
+    Conv2D,
+    FullyConnected,
+    Add,
+    AveragePool2D,
+    MaxPool2D,
+    Clip,
+    Softmax,
+    Reshape,
+    Transpose,
+    Quantize,
+    Dequantize,
+)
+"""Every op of the dialect."""
+
+__all__ = [
+    "NN_OPS",
+    "Add",
+    "AveragePool2D",
+    "Clip",
+    "Constant",
+    "Conv2D",
+    "Dequantize",
+    "FullyConnected",
+    "MaxPool2D",
+    "Quantize",
+    "Reshape",
+    "Softmax",
+    "Transpose",
+]
