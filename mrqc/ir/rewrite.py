@@ -45,6 +45,11 @@ class GraphBuilder:
         self._inputs.append(value)
         return value
 
+    def adopt_input(self, value: Value) -> None:
+        """Make ``value``, under its own name, the next input of the graph."""
+        self._names.add(value.name)
+        self._inputs.append(value)
+
     def emit(self, op: Op, location: Location = UNKNOWN, name: str | None = None) -> Value:
         """Append a statement with one result, and return that."""
         (type_,) = op.infer()
@@ -83,7 +88,8 @@ def rewrite(module: Module, rule: Rule) -> Module:
     """
     graph = module.graph
     builder = GraphBuilder(value.name for value in graph.values())
-    builder._inputs = list(graph.inputs)  # pyright: ignore[reportPrivateUsage]
+    for value in graph.inputs:
+        builder.adopt_input(value)
     for statement in graph.statements:
         op = statement.op.map_operands(builder.lookup)
         current = Statement(statement.results, op, statement.location)

@@ -6,6 +6,7 @@ half to even, saturating. An op whose operands and result are floats is the real
 
 from mrqc.ir.op import Op
 from mrqc.ops.nn.activation import Clip, Softmax
+from mrqc.ops.nn.clamp import UNBOUNDED, intersect_clamps
 from mrqc.ops.nn.constant import Constant
 from mrqc.ops.nn.contraction import Conv2D, FullyConnected
 from mrqc.ops.nn.elementwise import Add
@@ -31,6 +32,7 @@ NN_OPS: tuple[type[Op], ...] = (
 
 __all__ = [
     "NN_OPS",
+    "UNBOUNDED",
     "Add",
     "AveragePool2D",
     "Clip",
@@ -43,4 +45,5 @@ __all__ = [
     "Reshape",
     "Softmax",
     "Transpose",
+    "intersect_clamps",
 ]

@@ -1,0 +1,166 @@
+"""Which activation scales depend on each other, and how.
+
+Some ops leave codes as they are, so that input and output share one scale exactly. On hardware that only shifts,
+others ask for scales whose ratio is a power of two, or a power of two divided by a count. Values of the first kind
+form *exact* groups; exact groups joined by relations of the second kind form *fraction* groups, in which the
+fractional part of log2(scale) is one free number and the integer exponents are free for each exact group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from mrqc.errors import Diagnostic
+from mrqc.ir.graph import Module, Statement
+from mrqc.ir.op import Op, Value
+from mrqc.ir.rules import RuleTable
+from mrqc.ops import NN_OPS, nn
+from mrqc.ops.structure import ConstantBase
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """``log2 scale(second) = log2 scale(first) + offset``, up to an integer unless ``exact``."""
+
+    first: Value
+    second: Value
+    offset: float = 0.0
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleGroups:
+    """The groups of a module's activations.
+
+    Attributes:
+        members: The values of each exact group, in order of definition.
+        group_of: The exact group of each activation.
+        fraction_group: The fraction group of each exact group.
+        offset: What each exact group adds to the free number of its fraction group, in octaves.
+        conflicts: Relations that cannot hold together with the others.
+    """
+
+    members: tuple[tuple[Value, ...], ...]
+    group_of: Mapping[Value, int]
+    fraction_group: tuple[int, ...]
+    offset: tuple[float, ...]
+    conflicts: tuple[Diagnostic, ...]
+
+    @property
+    def fraction_groups(self) -> int:
+        """The number of free numbers."""
+        return max(self.fraction_group, default=-1) + 1
+
+
+TieRule = Callable[[Op, Value, bool], Iterator[Tie]]
+TIES: RuleTable[TieRule] = RuleTable("scale tie")
+"""For each ``nn`` op: the ties between its operands and its result, given whether the target only shifts."""
+
+
+@TIES.register(nn.Constant, nn.Conv2D, nn.FullyConnected, nn.Softmax, nn.Dequantize)
+def _no_ties(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+    """Weights take up the difference of the scales; softmax goes through a table."""
+    del op, result, only_shifts
+    return iter(())
+
+
+@TIES.register(nn.MaxPool2D, nn.Clip, nn.Reshape, nn.Transpose, nn.Quantize)
+def _same_codes(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+    """The codes pass through, so the scale does."""
+    del only_shifts
+    (operand,) = op.operands
+    if operand.type.element.is_quantized:
+        yield Tie(operand, result, exact=True)
+
+
+@TIES.register(nn.Add)
+def _add(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+    """Each operand is shifted onto the grid of the result."""
+    if only_shifts:
+        yield from (Tie(operand, result) for operand in op.operands)
+
+
+@TIES.register(nn.AveragePool2D)
+def _average_pool(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+    """A sum of n codes at scale s is a mean at scale s / n: the division disappears into the scale."""
+    assert isinstance(op, nn.AveragePool2D)
+    if only_shifts:
+        yield Tie(op.input, result, offset=-math.log2(math.prod(op.kernel)))
+
+
+TIES.seal(NN_OPS)
+
+
+def scale_groups(module: Module, only_shifts: bool) -> ScaleGroups:
+    """Return the groups of the quantized activations of an ``nn`` module."""
+    activations = list(_activations(module))
+    exact: nx.Graph[Value] = nx.Graph()
+    exact.add_nodes_from(activations)
+    loose: list[tuple[Tie, Statement]] = []
+    for statement in module.graph.statements:
+        for result in statement.results:
+            for tie in TIES[type(statement.op)](statement.op, result, only_shifts):
+                if tie.exact:
+                    exact.add_edge(tie.first, tie.second)
+                else:
+                    loose.append((tie, statement))
+    order = {value: index for index, value in enumerate(activations)}
+    components = sorted((sorted(component, key=order.__getitem__) for component in nx.connected_components(exact)),
+                        key=lambda component: order[component[0]])  # fmt: skip
+    group_of = {value: index for index, component in enumerate(components) for value in component}
+    fraction_group, offset, conflicts = _fractions(len(components), group_of, loose)
+    return ScaleGroups(tuple(map(tuple, components)), group_of, fraction_group, offset, conflicts)
+
+
+def _activations(module: Module) -> Iterator[Value]:
+    """Yield the quantized values that are no weights or biases, in order of definition."""
+    parameters = {
+        parameter
+        for statement in module.graph.statements
+        if isinstance(statement.op, nn.Conv2D | nn.FullyConnected)
+        for parameter in (statement.op.weight, statement.op.bias)
+    }
+    for value in module.graph.values():
+        definition = module.graph.definitions.get(value)
+        is_constant = definition is not None and isinstance(definition.op, ConstantBase)
+        if value.type.element.is_quantized and not (is_constant and value in parameters):
+            yield value
+
+
+def _fractions(
+    count: int, group_of: Mapping[Value, int], ties: list[tuple[Tie, Statement]]
+) -> tuple[tuple[int, ...], tuple[float, ...], tuple[Diagnostic, ...]]:
+    """Join exact groups by loose ties: the fraction group and offset of each, and the ties that contradict."""
+    graph: nx.MultiGraph[int] = nx.MultiGraph()
+    graph.add_nodes_from(range(count))
+    for index, (tie, _) in enumerate(ties):
+        graph.add_edge(group_of[tie.first], group_of[tie.second], key=index)
+    fraction_group, offset = [0] * count, [0.0] * count
+    for number, component in enumerate(sorted(nx.connected_components(graph), key=min)):
+        root = min(component)
+        fraction_group[root] = number
+        for parent, child in nx.bfs_edges(graph, root):
+            tie, _ = ties[min(graph[parent][child])]
+            sign = 1.0 if group_of[tie.first] == parent else -1.0
+            fraction_group[child] = number
+            offset[child] = (offset[parent] + sign * tie.offset) % 1.0
+    conflicts = [
+        Diagnostic(
+            "its operands and its result cannot have scales whose ratios are powers of two: around this loop a mean "
+            "over a count that is no power of two meets an addition",
+            str(statement.location) or statement.op.mnemonic,
+            "a target with a fixed-point multiplier can run it, or a pool over 2^n elements",
+        )
+        for tie, statement in ties
+        if _octave_distance(offset[group_of[tie.first]] + tie.offset, offset[group_of[tie.second]]) > 1e-9
+    ]
+    return tuple(fraction_group), tuple(offset), tuple(conflicts)
+
+
+def _octave_distance(first: float, second: float) -> float:
+    """Return how far two logarithms are apart modulo 1."""
+    return abs((first - second + 0.5) % 1.0 - 0.5)

@@ -1,0 +1,102 @@
+"""Finding and reading target files."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mrqc.errors import Diagnostic, InputError
+from mrqc.targets.schema import Target
+
+BUILTIN_TARGETS: tuple[str, ...] = ("pow2-npu", "sym-npu")
+"""The targets that come with mrqc."""
+
+
+def load_target(target: str | Path | Target) -> Target:
+    """Return a built-in target by name, or one from a TOML file.
+
+    Args:
+        target: A name such as ``pow2-npu``, or a path: anything that ends in ``.toml`` or has a directory part.
+
+    Raises:
+        InputError: No such target or file, TOML syntax, unknown keys or impossible values; every finding names its key.
+    """
+    if isinstance(target, Target):
+        return target
+    if isinstance(target, str) and target in BUILTIN_TARGETS:
+        text = (resources.files("mrqc.targets") / f"{target}.toml").read_text(encoding="utf-8")
+        return parse_target(text, f"{target}.toml")
+    path = Path(target)
+    if path.suffix != ".toml" and len(path.parts) == 1:
+        near = difflib.get_close_matches(str(target), BUILTIN_TARGETS, 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BUILTIN_TARGETS)}, or a .toml file"
+        raise InputError(f"no target is called {str(target)!r} ({hint})")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: the target file cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: the target file is not UTF-8 text (byte {error.start})") from error
+    return parse_target(text, str(path))
+
+
+def parse_target(text: str, file: str) -> Target:
+    """Return the target that a TOML text describes.
+
+    Raises:
+        InputError: With one finding for each wrong key, named ``section.key``.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file}: not a TOML file: {error}") from error
+    try:
+        return Target.model_validate(content)
+    except ValidationError as error:
+        findings = [_finding(dict(item)) for item in error.errors(include_url=False)]
+        raise InputError.collect(file, findings) from error
+
+
+def _finding(item: dict[str, Any]) -> Diagnostic:
+    path: tuple[str | int, ...] = item["loc"]
+    key = ".".join(str(part) for part in path)
+    kind: str = item["type"]
+    if kind == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, 1, 0.6)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return Diagnostic("unknown key", key, hint)
+    if kind == "missing":
+        return Diagnostic("this key is missing", key)
+    if kind == "value_error":
+        reason = str(item["ctx"]["error"])
+        inner, separator, rest = reason.partition(": ")
+        if separator and " " not in inner:
+            return Diagnostic(rest, f"{key}.{inner}" if key else inner)
+        return Diagnostic(reason, key)
+    if kind == "literal_error":
+        expected = str(item["ctx"]["expected"]).replace("True", "true")
+        return Diagnostic(f"must be {expected}, found {_toml(item['input'])}", key)
+    message = str(item["msg"])
+    return Diagnostic(f"{message[0].lower()}{message[1:]}, found {_toml(item['input'])}", key)
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _known_keys(path: tuple[str | int, ...]) -> list[str]:
+    model: Any = Target
+    for part in path:
+        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+        else:
+            # A table of ops: its values have the keys of OpSupport.
+            model = Target.model_fields["ops"].annotation.__args__[1] if model is Target else model  # pyright: ignore
+    return sorted(model.model_fields)
