@@ -1,0 +1,188 @@
+"""The compiler as a library: load, lower, simulate, emit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from mrqc.backends.c import emit_c as emit_c_sources
+from mrqc.backends.reference import ReferenceProgram
+from mrqc.backends.simulator import Program
+from mrqc.errors import InputError, UsageError
+from mrqc.frontends.onnx import import_onnx
+from mrqc.ir.graph import Module
+from mrqc.ir.text import parse_module, print_module
+from mrqc.ops import OPS_BY_MNEMONIC
+from mrqc.passes import Instruments, Pass, Requantize, parse_pipeline, run_pipeline
+from mrqc.targets import Target, load_target
+
+VERSION = importlib.metadata.version("mrqc")
+
+InputOutput = Literal["target", "original"]
+"""Whether a lowered module takes and gives codes of the target's scheme or of the original model's."""
+
+
+def load(path: str | Path, *, instruments: Instruments | None = None) -> Module:
+    """Return the module of a model file: quantized ops over codes, NHWC inside.
+
+    Args:
+        path: ``.onnx`` (QDQ form) or ``.mrq``.
+        instruments: Observes the passes of the import.
+
+    Raises:
+        InputError: The file cannot be read, is none of these, or holds what mrqc does not support; every unsupported
+            node is named.
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: no model format ends in {path.suffix!r} (possible: {', '.join(_READERS)})")
+    return reader(path, instruments)
+
+
+def parse(text: str, file: str = "<string>") -> Module:
+    """Return the module that a text is; ``parse(str(module)) == module``.
+
+    Raises:
+        InputError: With file, line, column and the line itself.
+    """
+    return parse_module(text, OPS_BY_MNEMONIC, file)
+
+
+def lower(
+    module: Module,
+    target: str | Path | Target,
+    calibration: object = None,
+    *,
+    io: InputOutput = "target",
+    passes: str | None = None,
+    instruments: Instruments | None = None,
+) -> Module:
+    """Return an ``int`` module that the target can run, proved by ``legalize``.
+
+    Args:
+        module: A quantized ``nn`` module.
+        target: Name, path of a TOML file, or a loaded target.
+        calibration: Reserved; re-quantization is data-free in this release.
+        io: The scheme of inputs and outputs.
+        passes: A pipeline in place of the target's own.
+        instruments: What to observe.
+
+    Raises:
+        TargetError: The target cannot run the module; every reason at once.
+        InputError: The module is not quantized throughout.
+        UsageError: ``passes`` does not parse.
+    """
+    del calibration
+    loaded = load_target(target)
+    pipeline = [_with_io(pass_, io) for pass_ in parse_pipeline(passes or loaded.pipeline, loaded)]
+    return run_pipeline(module, pipeline, instruments).with_facts(mrqc=VERSION)
+
+
+def run_passes(
+    module: Module, passes: str, target: Target | None = None, instruments: Instruments | None = None
+) -> Module:
+    """Return the module after a pipeline, given by name or pass by pass.
+
+    Raises:
+        UsageError: The pipeline does not parse.
+        MrqcError: Whatever a pass raises.
+    """
+    return run_pipeline(module, parse_pipeline(passes, target), instruments)
+
+
+def simulate(module: Module) -> Program:
+    """Return a bit-exact program of an ``int`` module: ``program(x)`` or ``program({"input": x})``.
+
+    Raises:
+        UsageError: The module has not been lowered.
+    """
+    _require_integers(module)
+    return Program(module)
+
+
+def reference(module: Module) -> ReferenceProgram:
+    """Return a program that runs an ``nn`` module over the reals, rounding once after each op."""
+    return ReferenceProgram(module)
+
+
+def emit_c(module: Module, name: str = "kernel", cpu: str = "generic") -> dict[str, str]:
+    """Return C source and header of an ``int`` module, by file name.
+
+    Args:
+        module: A lowered module.
+        name: A C identifier: prefix of every exported name.
+        cpu: ``generic``: portable C99.
+
+    Raises:
+        UsageError: The module has not been lowered, or name or cpu are not possible.
+    """
+    _require_integers(module)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise UsageError(f"the name of a kernel must be a C identifier, found {name!r}")
+    if cpu != "generic":
+        raise UsageError(f"no code is generated for cpu {cpu!r} yet (possible: generic)")
+    return emit_c_sources(module, name, cpu)
+
+
+def _with_io(pass_: Pass, io: InputOutput) -> Pass:
+    return replace(pass_, io=io) if isinstance(pass_, Requantize) and io != "target" else pass_
+
+
+def _require_integers(module: Module) -> None:
+    foreign = next((s for s in module.graph.statements if not s.op.mnemonic.startswith("int.")), None)
+    if foreign is not None:
+        raise UsageError(f"module {module.name} is not lowered: it contains {foreign.op.mnemonic} (call lower first)")
+
+
+def _load_onnx(path: Path, instruments: Instruments | None) -> Module:
+    return run_passes(import_onnx(path), "import", None, instruments)
+
+
+def _load_text(path: Path, instruments: Instruments | None) -> Module:
+    del instruments
+    return parse(read_text(path), str(path))
+
+
+def _refuse_tflite(path: Path, instruments: Instruments | None) -> Module:
+    del instruments
+    raise InputError(f"{path}: TFLite files cannot be imported yet (possible: .onnx with QuantizeLinear, .mrq)")
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a text file.
+
+    Raises:
+        InputError: It cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+_READERS: dict[str, Callable[[Path, Instruments | None], Module]] = {
+    ".onnx": _load_onnx,
+    ".mrq": _load_text,
+    ".tflite": _refuse_tflite,
+}
+
+__all__ = [
+    "VERSION",
+    "InputOutput",
+    "emit_c",
+    "load",
+    "lower",
+    "parse",
+    "print_module",
+    "read_text",
+    "reference",
+    "run_passes",
+    "simulate",
+]

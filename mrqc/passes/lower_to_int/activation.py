@@ -1,0 +1,57 @@
+"""Clips and softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrqc.ir.data import Data
+from mrqc.ir.dtype import DType
+from mrqc.ir.op import Op, Value
+from mrqc.ir.types import Element
+from mrqc.ops import int as int_ops
+from mrqc.ops import nn
+from mrqc.passes.lower_to_int.multipliers import Refusal
+from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale
+
+_TABLE_BITS = 23
+"""Greatest exponent of the softmax table: e * one stays below 2**31 for one <= 256."""
+
+
+@LOWERINGS.register(nn.Clip)
+def lower_clip(op: Op, site: Site) -> Value:
+    """A clamp of codes."""
+    assert isinstance(op, nn.Clip)
+    per_tensor(op.input)
+    if op.element != op.input.type.element:
+        raise Refusal("a clip cannot change the scale", "run the pass 'requantize' first")
+    return clamped(op.input, op.clamp, site)
+
+
+def clamped(value: Value, clamp: tuple[float, float], site: Site) -> Value:
+    """Return ``value`` behind a clamp of codes, or itself where the clamp cuts nothing off."""
+    low, high = site.limits(value.type.element, clamp)
+    if (low, high) == site.limits(value.type.element):
+        return value
+    return site.emit(int_ops.Clamp(value, low, high))
+
+
+@LOWERINGS.register(nn.Softmax)
+def lower_softmax(op: Op, site: Site) -> Value:
+    """A table of exponentials and an integer division."""
+    assert isinstance(op, nn.Softmax)
+    scale = per_tensor(op.input).scale
+    one = round(1.0 / result_scale(op.element))
+    if abs(one * result_scale(op.element) - 1.0) > 1e-3 or not 1 <= one <= 256:
+        raise Refusal(f"the result's scale is {result_scale(op.element):.6g}; it must be 1/n with n up to 256")
+    # The sum of a row stays below 2**31, so that e * one plus half of it stays below 2**32.
+    bits = min(_TABLE_BITS, 31 - (op.input.type.shape[-1] - 1).bit_length())
+    if bits < 8:
+        raise Refusal(f"a softmax over {op.input.type.shape[-1]} elements; at most 2^23 are possible")
+    exponentials = np.rint(np.ldexp(np.exp(-scale * np.arange(256)), bits))
+    table = site.emit(int_ops.Constant(Data.of(exponentials.astype(np.int64), DType.I32), Element(DType.I32)))
+    quantization = op.element.quantization
+    assert quantization is not None
+    low, high = site.limits(op.element)
+    return site.emit(
+        int_ops.Softmax(op.input, table, one, quantization.zero_point, low, high, op.element)
+    )

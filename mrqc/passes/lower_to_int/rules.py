@@ -1,0 +1,96 @@
+"""The table of lowering rules and what each of them is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mrqc.ir.op import Op, Value
+from mrqc.ir.quantization import Quantization
+from mrqc.ir.rewrite import GraphBuilder
+from mrqc.ir.location import Location
+from mrqc.ir.rules import RuleTable
+from mrqc.ir.types import Element
+from mrqc.ops import nn
+from mrqc.passes.lower_to_int.multipliers import Arithmetic, Refusal
+from mrqc.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a rule works: the target, the graph under construction and the statement's location.
+
+    Attributes:
+        target: The target.
+        builder: Receives the integer statements.
+        location: Of the statement that is lowered.
+    """
+
+    target: Target
+    builder: GraphBuilder
+    location: Location
+
+    def arithmetic(self, mnemonic: str) -> Arithmetic:
+        """Return how ``mnemonic`` requantizes on the target."""
+        return Arithmetic.of(self.target, mnemonic)
+
+    def emit(self, op: Op) -> Value:
+        """Append an integer statement."""
+        return self.builder.emit(op, self.location)
+
+    def limits(self, element: Element, clamp: tuple[float, float] = nn.UNBOUNDED) -> tuple[int, int]:
+        """Return the codes that a real clamp confines a result to, within what its storage has.
+
+        The clamp's ends are rounded half to even, as any real value is.
+        """
+        quantization = element.quantization
+        assert quantization is not None
+        low, high = element.dtype.minimum, element.dtype.maximum
+        scheme = self.target.activation
+        if element.dtype is scheme.storage and quantization.is_symmetric:
+            low, high = scheme.minimum, scheme.maximum
+        ends = np.clip(np.asarray(clamp) / quantization.scale + quantization.zero_point, low, high)
+        return int(np.rint(ends[0])), int(np.rint(ends[1]))
+
+
+LoweringRule = Callable[[Op, Site], Value]
+LOWERINGS: RuleTable[LoweringRule] = RuleTable("lowering")
+"""For each ``nn`` op, over operands of the new graph: emit integer statements and return the result."""
+
+
+def per_tensor(value: Value) -> Quantization:
+    """Return the quantization of an activation.
+
+    Raises:
+        Refusal: The value is float, or has a scale for each channel.
+    """
+    quantization = value.type.quantization
+    if quantization is None or not quantization.is_per_tensor:
+        kind = "float" if quantization is None else "quantized per channel"
+        raise Refusal(f"{value} is {kind}", "run the pass 'requantize' first")
+    return quantization
+
+
+def symmetric_scale(value: Value) -> float:
+    """Return the scale of a symmetric activation.
+
+    Raises:
+        Refusal: The value has a zero point other than 0, is float or per channel.
+    """
+    quantization = per_tensor(value)
+    if not quantization.is_symmetric:
+        raise Refusal(f"{value} has zero point {quantization.zero_point}", "run the pass 'requantize' first")
+    return quantization.scale
+
+
+def result_scale(element: Element) -> float:
+    """Return the scale of a result's element.
+
+    Raises:
+        Refusal: The element is float.
+    """
+    if element.quantization is None:
+        raise Refusal("the result is float", "run the pass 'requantize' first")
+    return element.quantization.scale

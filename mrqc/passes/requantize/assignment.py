@@ -1,0 +1,209 @@
+"""Choosing all scales of a module: independently for free multipliers, jointly where multipliers are powers of two.
+
+All multipliers are powers of two exactly when, for every contraction, the fractional part of log2 of the weight scale
+is that of the output's scale less that of the input's. Each octave is cut into bins; what a weight tensor loses at
+each ratio to its own grid and what an activation loses at each scale are tabulated, and the tables are solved together
+(docs/numerics.md, equations 8 to 11; Nagel et al. 2021 and MRQ, arXiv 2308.01867, fold each layer on its own).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from mrqc.analysis.scale_groups import ScaleGroups
+from mrqc.ir.op import Value
+from mrqc.passes.requantize.activations import ActivationRange
+from mrqc.passes.requantize.min_sum import MinSumProblem, minimize
+from mrqc.passes.requantize.weights import WeightGrid
+from mrqc.targets import ActivationScheme, Target, WeightScheme
+
+BINS = 96
+"""Bins per octave: a bin is 0.72 % wide, and rounding a code below 128 hides half of that."""
+
+_EXPONENTS = np.arange(-3, 3)
+"""Octaves around the min-max scale that are tried for an activation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """A convolution or fully connected layer, as the choice of scales sees it."""
+
+    input: Value
+    output: Value
+    weights: WeightGrid
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDemand:
+    """What an exact group of activations asks of its scale.
+
+    Attributes:
+        range: The joint real range of its members.
+        preferred: A scale at which nothing is lost or that is required, if there is one.
+        required: Whether no other than the preferred scale will do.
+    """
+
+    range: ActivationRange
+    preferred: float | None = None
+    required: bool = False
+
+    def costs(self, scales: NDArray[np.float64], scheme: ActivationScheme) -> NDArray[np.float64]:
+        """Return the cost of each of ``scales``; those within half a bin of the preferred one count as it."""
+        costs = self.range.cost(scales, scheme)
+        if self.preferred is None:
+            return costs
+        hit = np.abs(np.log2(scales / self.preferred)) <= 0.5 / BINS
+        return np.where(hit, 0.0, math.inf if self.required else costs)
+
+
+def independent_scales(demands: Sequence[GroupDemand], scheme: ActivationScheme) -> list[float]:
+    """Return the scale of each exact group where multipliers are free: the preferred one, else min-max."""
+    return [demand.preferred or demand.range.scale(scheme) for demand in demands]
+
+
+def joint_scales(
+    groups: ScaleGroups, demands: Sequence[GroupDemand], contractions: Sequence[Contraction], target: Target
+) -> list[float]:
+    """Return the scale of each exact group such that every multiplier can be a power of two at the least total cost."""
+    problem = MinSumProblem([np.zeros(BINS) for _ in range(groups.fraction_groups)])
+    positions = np.arange(BINS) / BINS
+    for index, demand in enumerate(demands):
+        scales = 2.0 ** (positions + groups.offset[index])
+        problem.unary[groups.fraction_group[index]] += _best_octave(demand, scales, target.activation)[0]
+    edges = [_Edge.of(contraction, groups) for contraction in contractions]
+    difference = (np.arange(BINS)[None, :] - np.arange(BINS)[:, None]) % BINS
+    for edge in edges:
+        costs = edge.costs(target.weight)
+        problem.add(edge.source, edge.sink, costs[difference])
+    solution = np.asarray(minimize(problem)) / BINS
+    fractions = _settle(solution, edges, _pins(groups, demands, solution))
+    return [
+        float(_best_octave(demand, np.asarray([2.0 ** (fractions[group] + groups.offset[index])]), target.activation)[1][0])
+        for index, (demand, group) in enumerate(zip(demands, groups.fraction_group, strict=True))
+    ]  # fmt: skip
+
+
+def weight_scales(
+    weights: WeightGrid, input_scale: float, output_scale: float, target: Target
+) -> NDArray[np.float64]:
+    """Return the new weight scale, ``[1]`` or one for each output channel.
+
+    With free multipliers the file's own grid is kept unless another costs less; with powers of two the candidates are
+    ``output_scale / input_scale * 2**-n``, and the exponent is chosen by error, not by range (MRQ's weight clipping).
+    """
+    if target.requantize.only_shifts:
+        ratio = output_scale / input_scale
+        nearest = np.rint(np.log2(weights.scales / ratio))
+        candidates = ratio * 2.0 ** (nearest[:, None] + np.arange(-3, 4)[None, :])
+        if not target.weight.is_per_channel:
+            candidates = ratio * 2.0 ** (np.rint(np.log2(weights.base_scale / ratio)) + np.arange(-6, 3))
+    elif target.weight.is_per_channel:
+        candidates = weights.scales[:, None] * _free_ratios()[None, :]
+    else:
+        low = math.log2(weights.scales.min() / weights.base_scale)
+        ratios = _free_ratios() if low == 0.0 else np.concatenate((_free_ratios(), 2.0 ** np.arange(low, 0.0, 1 / 16)))
+        candidates = weights.base_scale * ratios
+    errors = weights.relative_errors(candidates, target.weight)
+    if target.weight.is_per_channel:
+        best = np.argmin(errors, axis=1)
+        return np.broadcast_to(candidates, errors.shape)[np.arange(len(best)), best]
+    return np.atleast_1d(candidates[int(np.argmin(errors.mean(axis=0)))])
+
+
+def _free_ratios() -> NDArray[np.float64]:
+    """Return ratios to the file's own scale, 1 first so that it wins a tie."""
+    return np.concatenate(([1.0], 1.0 - 0.01 * np.arange(1, 60), 1.0 + 0.01 * np.arange(1, 110)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """A contraction between fraction groups; ``shift`` octaves are missing from f_sink - f_source to log2(r)."""
+
+    source: int
+    sink: int
+    shift: float
+    weights: WeightGrid
+
+    @classmethod
+    def of(cls, contraction: Contraction, groups: ScaleGroups) -> _Edge:
+        source, sink = groups.group_of[contraction.input], groups.group_of[contraction.output]
+        shift = groups.offset[sink] - groups.offset[source] - math.log2(contraction.weights.base_scale)
+        return cls(groups.fraction_group[source], groups.fraction_group[sink], shift, contraction.weights)
+
+    def costs(self, scheme: WeightScheme) -> NDArray[np.float64]:
+        """Return the cost at each difference of bins, the cheaper of two octaves; near the own grid, at it."""
+        octaves = (np.arange(BINS) / BINS + self.shift) % 1.0
+        octaves = np.where(np.minimum(octaves, 1.0 - octaves) <= 0.5 / BINS, 0.0, octaves)
+        candidates = self.weights.base_scale * 2.0 ** np.concatenate((octaves, octaves - 1.0))
+        errors = self.weights.relative_errors(candidates, scheme)
+        halves = errors.reshape(len(errors), 2, BINS)
+        return halves.min(axis=1).mean(axis=0) if scheme.is_per_channel else halves.mean(axis=0).min(axis=0)
+
+    def residue(self, fractions: NDArray[np.float64]) -> float:
+        """Return how far, in octaves between -0.5 and 0.5, the layer is from its own grid."""
+        return (fractions[self.sink] - fractions[self.source] + self.shift + 0.5) % 1.0 - 0.5
+
+
+def _best_octave(
+    demand: GroupDemand, scales: NDArray[np.float64], scheme: ActivationScheme
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return, for scales that count only modulo octaves, the least cost and the scale that has it."""
+    base = demand.preferred if demand.preferred is not None else demand.range.scale(scheme)
+    nearest = np.rint(np.log2(base / scales))
+    candidates = scales * 2.0 ** (nearest + _EXPONENTS[:, None])
+    costs = demand.costs(candidates, scheme)
+    best = np.argmin(costs, axis=0)
+    columns = np.arange(len(scales))
+    return costs[best, columns], candidates[best, columns]
+
+
+def _pins(
+    groups: ScaleGroups, demands: Sequence[GroupDemand], solution: NDArray[np.float64]
+) -> Iterator[tuple[int, float]]:
+    """Yield the fraction groups that the solution put on a member's preferred scale, with the exact number."""
+    for index, demand in enumerate(demands):
+        if demand.preferred is None:
+            continue
+        group = groups.fraction_group[index]
+        exact = math.log2(demand.preferred) - groups.offset[index]
+        distance = (exact - solution[group] + 0.5) % 1.0 - 0.5
+        if abs(distance) <= 0.5 / BINS + 1e-9:
+            yield group, float(solution[group] + distance)
+
+
+def _settle(
+    solution: NDArray[np.float64], edges: Sequence[_Edge], pins: Iterator[tuple[int, float]]
+) -> NDArray[np.float64]:
+    """Return the solution moved within its bins, so that layers on their own grid are on it exactly.
+
+    Layers kept to within a bin form a graph; a spanning forest of it can be made exact, from pinned groups outwards.
+    """
+    fractions = solution.copy()
+    pinned = dict(pins)
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_nodes_from(range(len(solution)))
+    for edge in edges:
+        residue = edge.residue(solution)
+        if edge.source != edge.sink and abs(residue) <= 0.5 / BINS + 1e-9:
+            graph.add_edge(edge.source, edge.sink, edge=edge)
+    for group, fraction in pinned.items():
+        fractions[group] = fraction
+    settled = set(pinned)
+    for root in [*pinned, *range(len(solution))]:
+        if root in settled and root not in pinned:
+            continue
+        settled.add(root)
+        for parent, child in nx.bfs_edges(graph, root):
+            if child in settled:
+                continue
+            settled.add(child)
+            edge = graph[parent][child]["edge"]
+            residue = edge.residue(fractions)
+            fractions[child] += residue if edge.source == child else -residue
+    return fractions

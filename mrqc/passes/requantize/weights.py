@@ -1,0 +1,97 @@
+"""What a weight scale costs, and weights at a new scale.
+
+The file's integers already sit on a grid. Where the scheme allows, a new scale equal to the old one keeps every
+code; anything else rounds each weight a second time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrqc.ir.data import Data
+from mrqc.ir.quantization import Quantization
+from mrqc.targets import WeightScheme
+
+
+@dataclass(frozen=True, slots=True)
+class WeightGrid:
+    """Weights as their file holds them: real weight = code * scale of its output channel.
+
+    Attributes:
+        codes: int32 ``[O, …]``, zero point subtracted.
+        scales: float64 ``[O]``; equal where the file has one scale.
+    """
+
+    codes: NDArray[np.int32]
+    scales: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, data: Data, quantization: Quantization) -> WeightGrid:
+        """Return the grid of quantized weights whose scales, if several, run along axis 0."""
+        zero_points = quantization.broadcast_zero_points(data.array.ndim)
+        codes = (data.array.astype(np.int64) - zero_points).astype(np.int32)
+        return cls(codes, np.broadcast_to(np.asarray(quantization.scales, np.float64), (len(codes),)))
+
+    @property
+    def base_scale(self) -> float:
+        """The scale that others are measured against: the file's own, or the largest of its channels."""
+        return float(self.scales.max())
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all channels share one scale."""
+        return bool(np.all(self.scales == self.scales[0]))
+
+    def relative_errors(self, scales: NDArray[np.float64], scheme: WeightScheme) -> NDArray[np.float64]:
+        """Return ``|W - Q(W)|^2 / |W|^2`` of each output channel at each of ``scales``.
+
+        Args:
+            scales: ``[K]`` candidates for all channels, or ``[O, K]``.
+            scheme: The codes that there are.
+
+        Returns:
+            ``[O, K]``; 0 for channels without a weight other than 0.
+        """
+        levels, counts = self._histogram()
+        energy = np.maximum((counts * levels.astype(np.float64) ** 2).sum(axis=1), 1e-300)
+        if self.is_uniform and scales.ndim == 1 and len(levels) == 1:
+            # One scale for all: the error of each level is the same in every channel.
+            table = _squared_errors(levels[0][:, None], scales / self.scales[0], scheme)
+            return (counts @ table) / energy[:, None]
+        ratios = np.broadcast_to(scales, (len(self.codes), scales.shape[-1])) / self.scales[:, None]
+        columns = [
+            (counts * _squared_errors(levels, ratios[:, index, None], scheme)).sum(axis=1)
+            for index in range(ratios.shape[1])
+        ]
+        return np.stack(columns, axis=1) / energy[:, None]
+
+    def requantize(self, scales: NDArray[np.float64], scheme: WeightScheme) -> NDArray[np.int8]:
+        """Return the codes nearest to the real weights at new ``scales``, one or one for each channel; clipped."""
+        ratio = np.broadcast_to(scales / self.scales, (len(self.codes),))
+        ratio = ratio.reshape(-1, *(1,) * (self.codes.ndim - 1))
+        return np.clip(np.rint(self.codes / ratio), scheme.minimum, scheme.maximum).astype(np.int8)
+
+    def _histogram(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return levels and counts, broadcastable to ``[O, levels]``: each code once, weighted by how often it occurs.
+
+        A channel with fewer weights than there are codes is its own list of levels.
+        """
+        flat = self.codes.reshape(len(self.codes), -1)
+        low, high = int(flat.min()), int(flat.max())
+        if flat.shape[1] <= high - low + 1:
+            return flat, np.ones((1, 1))
+        width = high - low + 1
+        keys = (flat - low) + np.arange(len(flat), dtype=np.int64)[:, None] * width
+        counts = np.bincount(keys.ravel(), minlength=width * len(flat)).reshape(len(flat), width)
+        return np.arange(low, high + 1, dtype=np.int32)[None, :], counts.astype(np.float64)
+
+
+def _squared_errors(
+    levels: NDArray[np.int32], ratio: NDArray[np.float64], scheme: WeightScheme
+) -> NDArray[np.float64]:
+    """Return the squared distance, in old codes, between each level and the nearest code of a grid ``ratio`` as wide."""
+    quantized = np.clip(np.rint(levels / ratio), scheme.minimum, scheme.maximum) * ratio
+    return (quantized - levels) ** 2
