@@ -22,6 +22,7 @@ class Diagnostic:
     hint: str = ""
 
     def __str__(self) -> str:
+        """Return one line: place, sentence and hint."""
         text = f"{self.location}: {self.message}" if self.location else self.message
         return f"{text} ({self.hint})" if self.hint else text
 

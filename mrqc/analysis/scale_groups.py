@@ -144,7 +144,7 @@ def _fractions(
         root = min(component)
         fraction_group[root] = number
         for parent, child in nx.bfs_edges(graph, root):
-            tie, _ = ties[min(graph[parent][child])]
+            tie, _ = ties[min(int(key) for key in graph[parent][child])]
             sign = 1.0 if group_of[tie.first] == parent else -1.0
             fraction_group[child] = number
             offset[child] = (offset[parent] + sign * tie.offset) % 1.0

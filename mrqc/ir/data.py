@@ -72,10 +72,13 @@ class Data:
         return state.hexdigest()
 
     def __eq__(self, other: object) -> bool:
+        """Compare by content."""
         return isinstance(other, Data) and self.digest == other.digest
 
     def __hash__(self) -> int:
+        """Hash by content."""
         return hash(self.digest)
 
     def __repr__(self) -> str:
+        """Return dtype, shape and the beginning of the digest."""
         return f"Data({self.dtype}{list(self.shape)}, {self.digest[:12]})"

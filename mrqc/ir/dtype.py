@@ -35,12 +35,12 @@ class DType(StrEnum):
     @property
     def minimum(self) -> int:
         """The smallest code of an integer type."""
-        return int(np.iinfo(_NUMPY[self]).min)
+        return _RANGES[self][0]
 
     @property
     def maximum(self) -> int:
         """The largest code of an integer type."""
-        return int(np.iinfo(_NUMPY[self]).max)
+        return _RANGES[self][1]
 
     @classmethod
     def of(cls, dtype: np.dtype[Any]) -> DType | None:
@@ -56,3 +56,6 @@ _NUMPY: dict[DType, np.dtype[Any]] = {
     DType.F32: np.dtype(np.float32),
 }
 _FROM_NUMPY = {numpy: dtype for dtype, numpy in _NUMPY.items()}
+_RANGES = {
+    dtype: (int(np.iinfo(numpy).min), int(np.iinfo(numpy).max)) for dtype, numpy in _NUMPY.items() if dtype.is_integer
+}

@@ -22,6 +22,7 @@ class Location:
         return Location(tuple(dict.fromkeys(sources)))
 
     def __str__(self) -> str:
+        """Return the sources, joined for a message."""
         return " + ".join(self.sources)
 
 

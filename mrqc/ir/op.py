@@ -27,6 +27,7 @@ class Value:
     type: TensorType
 
     def __str__(self) -> str:
+        """Return the name as the text has it."""
         return f"%{self.name}"
 
 
@@ -38,6 +39,10 @@ class FieldKind(Enum):
     VARIADIC_OPERAND = auto()
     ELEMENT = auto()
     ATTRIBUTE = auto()
+
+
+# The text tells operands apart by position only.
+_OPERAND_ORDER = (FieldKind.OPERAND, FieldKind.OPTIONAL_OPERAND, FieldKind.VARIADIC_OPERAND)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,9 +85,7 @@ class Op(ABC):
     def operands(self) -> tuple[Value, ...]:
         """All operands in order, absent optional ones left out."""
         found: list[Value] = []
-        for field in op_schema(type(self)):
-            if not field.is_operand:
-                continue
+        for field in operand_fields(type(self)):
             content = getattr(self, field.name)
             if field.kind is FieldKind.VARIADIC_OPERAND:
                 found.extend(content)
@@ -93,9 +96,7 @@ class Op(ABC):
     def map_operands(self, replace: Callable[[Value], Value]) -> Self:
         """Return this op with ``replace`` applied to each operand."""
         changes: dict[str, Any] = {}
-        for field in op_schema(type(self)):
-            if not field.is_operand:
-                continue
+        for field in operand_fields(type(self)):
             content = getattr(self, field.name)
             if field.kind is FieldKind.VARIADIC_OPERAND:
                 changes[field.name] = tuple(replace(value) for value in content)
@@ -112,12 +113,21 @@ def op_schema(op: type[Op]) -> tuple[OpField, ...]:
 
     Raises:
         TypeError: The class is not a frozen dataclass, or its operands are not in the order
-            required, optional, variadic.
+            required, optional, variadic, with at most one variadic field.
     """
-    return tuple(
-        OpField(field.name, _kind(annotation), annotation, _default(field))
-        for field, annotation in resolved_fields(op)
+    schema = tuple(
+        OpField(field.name, _kind(annotation), annotation, _default(field)) for field, annotation in resolved_fields(op)
     )
+    kinds = [field.kind for field in schema if field.is_operand]
+    if kinds != sorted(kinds, key=_OPERAND_ORDER.index) or kinds.count(FieldKind.VARIADIC_OPERAND) > 1:
+        raise TypeError(f"operands of {op.__name__} must be required, optional, variadic, in this order")
+    return schema
+
+
+@cache
+def operand_fields(op: type[Op]) -> tuple[OpField, ...]:
+    """Return the fields of an op class that hold values, in order."""
+    return tuple(field for field in op_schema(op) if field.is_operand)
 
 
 @cache

@@ -27,7 +27,7 @@ class GraphBuilder:
         self._counter = 0
 
     def fresh_name(self, wanted: str | None = None) -> str:
-        """Return ``wanted`` if it is still free, else the next free number or ``wanted_1``, ``wanted_2`` …"""
+        """Return ``wanted``, with a number behind it if it is taken; without a wish the next free number."""
         if wanted is not None:
             name, suffix = wanted, 0
             while name in self._names:

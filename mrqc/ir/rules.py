@@ -62,6 +62,7 @@ class RuleTable(Generic[RuleT]):
         return frozenset(self._rules)
 
     def __contains__(self, op: type[Op]) -> bool:
+        """Whether an op class has a rule."""
         return op in self._rules
 
     def __getitem__(self, op: type[Op]) -> RuleT:

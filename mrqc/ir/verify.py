@@ -6,8 +6,9 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from mrqc.errors import Diagnostic
@@ -21,8 +22,9 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def verify(module: Module) -> list[Diagnostic]:
     """Return everything that is wrong with ``module``; an empty list means that it is well formed.
 
-    Checked: names are unique, values are defined before use and used at the type they were defined with, attributes
-    have the types that the op declares, each op's own rules hold, and result types are the inferred ones.
+    Checked: names are unique, values are defined before use and used at the type they were defined with,
+    attributes have the types that the op declares, each op's own rules hold, and result types are the
+    inferred ones.
     """
     found: list[Diagnostic] = []
     if not _IDENTIFIER.fullmatch(module.name):
@@ -30,12 +32,14 @@ def verify(module: Module) -> list[Diagnostic]:
     defined: dict[str, Value] = {}
     for value in module.graph.inputs:
         found += [Diagnostic(f"input {value}: {problem}") for problem in value.type.problems()]
-        _define(value, defined, found, "input")
+        found += [Diagnostic(problem, "input") for problem in _define(value, defined)]
     for statement in module.graph.statements:
-        where = _where(statement)
-        found += [Diagnostic(problem, where) for problem in _statement_problems(statement, defined)]
+        problems = list(_statement_problems(statement, defined))
         for result in statement.results:
-            _define(result, defined, found, where)
+            problems += _define(result, defined)
+        if problems:
+            where = _where(statement)
+            found += [Diagnostic(problem, where) for problem in problems]
     if not module.graph.outputs:
         found.append(Diagnostic("a module needs at least one output"))
     for output in module.graph.outputs:
@@ -50,9 +54,9 @@ def _where(statement: Statement) -> str:
     return f"{names} = {statement.op.mnemonic}" + (f" from {statement.location}" if statement.location.sources else "")
 
 
-def _define(value: Value, defined: dict[str, Value], found: list[Diagnostic], where: str) -> None:
+def _define(value: Value, defined: dict[str, Value]) -> Iterator[str]:
     if value.name in defined:
-        found.append(Diagnostic(f"{value} is defined twice", where))
+        yield f"{value} is defined twice"
     defined[value.name] = value
 
 
@@ -89,29 +93,66 @@ def _statement_problems(statement: Statement, defined: dict[str, Value]) -> Iter
 
 
 def _attribute_problems(op: Op) -> Iterator[str]:
-    for field in op_schema(type(op)):
-        content = getattr(op, field.name)
-        if field.kind is FieldKind.ATTRIBUTE and not conforms(content, field.annotation):
-            yield f"attribute {field.name} = {content!r} is not of type {field.annotation}"
+    for name, annotation, is_conforming in _attribute_tests(type(op)):
+        content = getattr(op, name)
+        if not is_conforming(content):
+            yield f"attribute {name} = {content!r} is not of type {annotation}"
+
+
+@cache
+def _attribute_tests(op: type[Op]) -> list[tuple[str, Any, Callable[[Any], bool]]]:
+    fields = [field for field in op_schema(op) if field.kind is FieldKind.ATTRIBUTE]
+    return [(field.name, field.annotation, _conformance(field.annotation)) for field in fields]
 
 
 def conforms(content: Any, annotation: Any) -> bool:
     """Return whether an attribute's content has exactly the annotated type, records field by field."""
+    return _conformance(annotation)(content)
+
+
+@cache
+def _conformance(annotation: Any) -> Callable[[Any], bool]:
+    """Return the test for one annotation: built once, since a module asks it of every attribute."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
-        return any(conforms(content, argument) for argument in arguments)
+        alternatives = [_conformance(argument) for argument in arguments]
+        return lambda content: any(alternative(content) for alternative in alternatives)
     if origin is tuple:
-        if type(content) is not tuple:
-            return False
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return all(type(item) is arguments[0] for item in content)
-        return len(content) == len(arguments) and all(map(conforms, content, arguments))
-    if annotation is type(None):
-        return content is None
+        return _tuple_conformance(arguments)
     if annotation is Data or issubclass(annotation, Enum):
-        return isinstance(content, annotation)
+        return lambda content: isinstance(content, annotation)
     if dataclasses.is_dataclass(annotation):
-        return type(content) is annotation and all(
-            conforms(getattr(content, field.name), hint) for field, hint in resolved_fields(annotation)
+        fields = [(field.name, _conformance(hint)) for field, hint in resolved_fields(annotation)]
+        return lambda content: (
+            type(content) is annotation and all(test(getattr(content, name)) for name, test in fields)
         )
-    return type(content) is annotation
+    return lambda content: type(content) is annotation
+
+
+def _tuple_conformance(arguments: tuple[Any, ...]) -> Callable[[Any], bool]:
+    # Comparing the types of the whole tuple first spares a call for each of thousands of multipliers.
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        plain, each = {arguments[0]}, _conformance(arguments[0])
+
+        def is_sequence(content: Any) -> bool:
+            return type(content) is tuple and (set(_types(content)) == plain or all(map(each, _items(content))))
+
+        return is_sequence
+    tests = [_conformance(argument) for argument in arguments]
+
+    def is_record(content: Any) -> bool:
+        if type(content) is not tuple or len(_items(content)) != len(tests):
+            return False
+        return _types(content) == arguments or all(
+            test(item) for test, item in zip(tests, _items(content), strict=True)
+        )
+
+    return is_record
+
+
+def _items(content: Any) -> tuple[Any, ...]:
+    return content
+
+
+def _types(content: Any) -> tuple[type[Any], ...]:
+    return tuple(map(type, content))

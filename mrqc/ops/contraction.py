@@ -46,8 +46,7 @@ class Conv2DBase(Op):
         """Yield the broken rules."""
         if self.input.type.rank != 4 or self.weight.type.rank != 4:
             yield (
-                "input must be NHWC and weight OHWI, "
-                f"found ranks {self.input.type.rank} and {self.weight.type.rank}"
+                f"input must be NHWC and weight OHWI, found ranks {self.input.type.rank} and {self.weight.type.rank}"
             )
             return
         _, height, width, channels = self.input.type.shape
@@ -77,9 +76,7 @@ class FullyConnectedBase(Op):
     def problems(self) -> Iterator[str]:
         """Yield the broken rules."""
         if self.input.type.rank != 2 or self.weight.type.rank != 2:
-            yield (
-                f"input and weight must have rank 2, found {self.input.type.rank} and {self.weight.type.rank}"
-            )
+            yield (f"input and weight must have rank 2, found {self.input.type.rank} and {self.weight.type.rank}")
             return
         outputs, depth = self.weight.type.shape
         if depth != self.input.type.shape[1]:

@@ -122,7 +122,9 @@ def _fault(module: Module, pass_: Pass, reason: str, instruments: Instruments) -
             file.write(f"// {command}\n// {reason.splitlines()[0]}\n{print_module(module)}")
     except OSError as error:
         return PassError(
-            f"pass {pass_.name}: {reason} (no reproducer: {error.strerror})", pass_name=pass_.name, reproducer=None
+            f"pass {pass_.name}: {reason} (no reproducer: {error.strerror})",
+            pass_name=pass_.name,
+            reproducer=None,
         )
     message = f"pass {pass_.name}: {reason}\n  reproducer: {path}\n  re-run: {command.replace('FILE', path)}"
     return PassError(message, pass_name=pass_.name, reproducer=path)

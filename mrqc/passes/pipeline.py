@@ -115,7 +115,7 @@ def _choices(annotation: Any) -> str:
         return "true|false"
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return "|".join(str(member.value) for member in annotation)
-    return {int: "an integer", float: "a number"}.get(annotation, str(annotation))
+    return "an integer" if annotation is int else "a number"
 
 
 def _spell(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mrqc.errors import Diagnostic, InputError
-from mrqc.targets.schema import Target
+from mrqc.targets.schema import OpSupport, Target
 
 BUILTIN_TARGETS: tuple[str, ...] = ("pow2-npu", "sym-npu")
 """The targets that come with mrqc."""
@@ -91,12 +91,12 @@ def _toml(value: object) -> str:
 
 
 def _known_keys(path: tuple[str | int, ...]) -> list[str]:
-    model: Any = Target
-    for part in path:
-        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-        else:
-            # A table of ops: its values have the keys of OpSupport.
-            model = Target.model_fields["ops"].annotation.__args__[1] if model is Target else model  # pyright: ignore
-    return sorted(model.model_fields)
+    """Return the keys of the table at ``path``; below a name in ``[ops]`` those of an op's entry."""
+    if not path:
+        return sorted(Target.model_fields)
+    if path[0] == "ops":
+        return sorted(OpSupport.model_fields)
+    section = Target.model_fields[str(path[0])].annotation
+    assert isinstance(section, type)
+    assert issubclass(section, BaseModel)
+    return sorted(section.model_fields)

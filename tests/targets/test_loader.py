@@ -45,13 +45,21 @@ MISTAKES = [
     ("shift = [0, 31]", "shift = [31, 0]", "requantize.shift: must be [least, greatest] within 0..62"),
     ("shift = [0, 31]", "shift = [0]", "requantize.shift"),
     ("shift = [0, 31]", "shift = [0, 31]\nbits = 31", "requantize.bits: a power-of-two multiplier has none"),
-    ('multiplier = "power-of-two"', 'multiplier = "fixed-point"', "requantize.bits: a fixed-point multiplier needs"),
+    (
+        'multiplier = "power-of-two"',
+        'multiplier = "fixed-point"',
+        "requantize.bits: a fixed-point multiplier needs",
+    ),
     ('rounding = "half-up"', 'rounding = "up"', "requantize.rounding: must be one of half-up, half-even"),
     ("bits = 32", "bits = 20", "bias.bits: 32 is wider than the accumulator's 20 bits"),
     ('"int.add"', '"int.addd"', "ops.int.addd: no such integer op"),
     ('"int.add" = { on', '"int.add" = { onn', "ops.int.add.onn: unknown key (did you mean 'on'?)"),
     ("[bias]", "[bais]", "bais: unknown key (did you mean 'bias'?)"),
-    ("[accumulator]\nbits = 32", "[accumulator]\nbits = 99", "accumulator.bits: input should be less than or equal to"),
+    (
+        "[accumulator]\nbits = 32",
+        "[accumulator]\nbits = 99",
+        "accumulator.bits: input should be less than or equal to",
+    ),
     ('name = "pow2-npu"', 'name = ""', "name: string should match pattern"),
     ('name = "pow2-npu"', "name = ", "not a TOML file"),
 ]

@@ -10,7 +10,7 @@ from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import Refusal
+from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale
 
 _TABLE_BITS = 23
@@ -23,7 +23,7 @@ def lower_clip(op: Op, site: Site) -> Value:
     assert isinstance(op, nn.Clip)
     per_tensor(op.input)
     if op.element != op.input.type.element:
-        raise Refusal("a clip cannot change the scale", "run the pass 'requantize' first")
+        raise RefusalError("a clip cannot change the scale", "run the pass 'requantize' first")
     return clamped(op.input, op.clamp, site)
 
 
@@ -42,16 +42,14 @@ def lower_softmax(op: Op, site: Site) -> Value:
     scale = per_tensor(op.input).scale
     one = round(1.0 / result_scale(op.element))
     if abs(one * result_scale(op.element) - 1.0) > 1e-3 or not 1 <= one <= 256:
-        raise Refusal(f"the result's scale is {result_scale(op.element):.6g}; it must be 1/n with n up to 256")
+        raise RefusalError(f"the result's scale is {result_scale(op.element):.6g}; it must be 1/n with n up to 256")
     # The sum of a row stays below 2**31, so that e * one plus half of it stays below 2**32.
     bits = min(_TABLE_BITS, 31 - (op.input.type.shape[-1] - 1).bit_length())
     if bits < 8:
-        raise Refusal(f"a softmax over {op.input.type.shape[-1]} elements; at most 2^23 are possible")
+        raise RefusalError(f"a softmax over {op.input.type.shape[-1]} elements; at most 2^23 are possible")
     exponentials = np.rint(np.ldexp(np.exp(-scale * np.arange(256)), bits))
     table = site.emit(int_ops.Constant(Data.of(exponentials.astype(np.int64), DType.I32), Element(DType.I32)))
     quantization = op.element.quantization
     assert quantization is not None
     low, high = site.limits(op.element)
-    return site.emit(
-        int_ops.Softmax(op.input, table, one, quantization.zero_point, low, high, op.element)
-    )
+    return site.emit(int_ops.Softmax(op.input, table, one, quantization.zero_point, low, high, op.element))

@@ -6,7 +6,7 @@ from mrqc.ir.op import Op, Value
 from mrqc.ir.quantization import Quantization
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import Refusal, requantization
+from mrqc.passes.lower_to_int.multipliers import RefusalError, requantization
 from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, result_scale, symmetric_scale
 
 _BIAS_TOLERANCE = 1e-6
@@ -38,16 +38,14 @@ def lower_fully_connected(op: Op, site: Site) -> Value:
     """Sum of products, then one multiplier for each weight scale."""
     assert isinstance(op, nn.FullyConnected)
     requantize = _requantize(op, site, int_ops.FullyConnected.mnemonic)
-    return site.emit(
-        int_ops.FullyConnected(op.input, op.weight, op.bias, requantize=requantize, element=op.element)
-    )
+    return site.emit(int_ops.FullyConnected(op.input, op.weight, op.bias, requantize=requantize, element=op.element))
 
 
 def _requantize(op: nn.Conv2D | nn.FullyConnected, site: Site, mnemonic: str) -> int_ops.Requantize:
     input_scale = symmetric_scale(op.input)
     weight = op.weight.type.quantization
     if weight is None or not weight.is_symmetric or weight.axis not in (None, 0):
-        raise Refusal("its weights are not symmetric along output channels", "run the pass 'requantize' first")
+        raise RefusalError("its weights are not symmetric along output channels", "run the pass 'requantize' first")
     if op.bias is not None:
         _check_bias(op.bias.type.quantization, input_scale, weight)
     output_scale = result_scale(op.element)
@@ -59,10 +57,10 @@ def _check_bias(bias: Quantization | None, input_scale: float, weight: Quantizat
     """Refuse a bias that does not sit on the grid of the accumulator."""
     hint = "run the pass 'requantize' first"
     if bias is None or not bias.is_symmetric or len(bias.scales) not in (1, len(weight.scales)):
-        raise Refusal("its bias is not quantized at the scale of its accumulator", hint)
+        raise RefusalError("its bias is not quantized at the scale of its accumulator", hint)
     scales = bias.scales * (len(weight.scales) // len(bias.scales))
     for scale, weight_scale in zip(scales, weight.scales, strict=True):
         if abs(scale / (input_scale * weight_scale) - 1.0) > _BIAS_TOLERANCE:
-            raise Refusal(
+            raise RefusalError(
                 f"its bias has scale {scale:.6g}, its accumulator {input_scale * weight_scale:.6g}", hint
             )

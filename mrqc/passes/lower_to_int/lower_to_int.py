@@ -12,7 +12,7 @@ from mrqc.ir.rewrite import GraphBuilder
 from mrqc.ops import NN_OPS
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.lower_to_int import activation, contraction, elementwise, layout, pooling, rescale
-from mrqc.passes.lower_to_int.multipliers import Refusal
+from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import LOWERINGS, Site
 from mrqc.targets import Target
 
@@ -57,6 +57,6 @@ class LowerToInt(Pass):
         op = statement.op.map_operands(builder.lookup)
         try:
             return LOWERINGS[type(op)](op, Site(self.target, builder, statement.location))
-        except Refusal as refusal:
+        except RefusalError as refusal:
             findings.append(Diagnostic(refusal.reason, str(statement.location) or op.mnemonic, refusal.hint))
             return statement.result

@@ -17,7 +17,7 @@ POWER_OF_TWO_TOLERANCE = 1e-9
 """Products of scales in double precision are this close to the power of two that they are meant to be."""
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """What a lowering rule raises where the target cannot express a statement; the driver collects them.
 
     Attributes:
@@ -61,20 +61,20 @@ class Arithmetic:
         """Return ``real`` as a multiplier and a right shift.
 
         Raises:
-            Refusal: The ratio is no power of two where it must be one, or the shift is out of range.
+            RefusalError: The ratio is no power of two where it must be one, or the shift is out of range.
         """
         exponent = power_of_two_exponent(real, POWER_OF_TWO_TOLERANCE)
         if exponent is not None:
             return self._in_range(real, FixedPoint(1, -exponent))
         if self.only_shifts:
-            raise Refusal(
+            raise RefusalError(
                 f"the multiplier {real:.6g} is no power of two, and the target only shifts (requantize.multiplier)",
                 "run the pass 'requantize' first",
             )
         return self._in_range(real, fixed_point_multiplier(real, self.bits))
 
     def _in_range(self, real: float, factor: FixedPoint) -> FixedPoint:
-        """Return the factor with its shift moved into the range of the target, where that loses no more than it must."""
+        """Return the factor with its shift moved into the range of the target."""
         multiplier, shift = factor.multiplier, factor.shift
         low, high = self.shift
         if shift > high and not self.only_shifts:
@@ -83,7 +83,7 @@ class Arithmetic:
         elif shift < low and not self.only_shifts and multiplier << (low - shift) < 1 << self.bits:
             multiplier, shift = multiplier << (low - shift), low
         if not low <= shift <= high:
-            raise Refusal(
+            raise RefusalError(
                 f"the multiplier {real:.6g} needs a right shift by {shift}, outside [{low}, {high}] (requantize.shift)",
                 "the scales of this layer's input, weights and output are too far apart",
             )
@@ -102,7 +102,7 @@ def requantization(
         limits: The least and greatest code of the result.
 
     Raises:
-        Refusal: As :meth:`Arithmetic.factor`.
+        RefusalError: As :meth:`Arithmetic.factor`.
     """
     assert element.quantization is not None
     factors = [arithmetic.factor(ratio) for ratio in ratios]
@@ -124,12 +124,12 @@ def common_grid(first: float, second: float, arithmetic: Arithmetic) -> tuple[in
     8-bit products fits 32 bits.
 
     Raises:
-        Refusal: A ratio is no power of two where it must be one, or the ratios are too far apart.
+        RefusalError: A ratio is no power of two where it must be one, or the ratios are too far apart.
     """
     if arithmetic.only_shifts:
         exponents = [power_of_two_exponent(ratio, POWER_OF_TWO_TOLERANCE) for ratio in (first, second)]
         if exponents[0] is None or exponents[1] is None:
-            raise Refusal(
+            raise RefusalError(
                 f"the operands' scales over the result's are {first:.6g} and {second:.6g}; the target needs powers of "
                 "two (requantize.multiplier)",
                 "run the pass 'requantize' first",
@@ -145,7 +145,7 @@ def common_grid(first: float, second: float, arithmetic: Arithmetic) -> tuple[in
             multipliers = tuple(max(1, round(math.ldexp(ratio, shift))) for ratio in (first, second))
     low, high = arithmetic.shift
     if max(multipliers) >= ADD_MULTIPLIER_LIMIT or not low <= shift <= high:
-        raise Refusal(
+        raise RefusalError(
             f"the operands' scales over the result's are {first:.6g} and {second:.6g}, too far apart for an addition "
             f"with shifts in [{low}, {high}] (requantize.shift)"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrqc.ir.op import Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import Refusal, requantization
+from mrqc.passes.lower_to_int.multipliers import RefusalError, requantization
 from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale
 
 
@@ -26,4 +26,4 @@ def lower_quantize(op: Op, site: Site) -> Value:
 def lower_dequantize(op: Op, site: Site) -> Value:
     """Refuse: there are no floats on an integer target."""
     del op, site
-    raise Refusal("a dequantize inside the model, floats follow", "quantize what follows it in the model")
+    raise RefusalError("a dequantize inside the model, floats follow", "quantize what follows it in the model")

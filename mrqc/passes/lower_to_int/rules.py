@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mrqc.ir.location import Location
 from mrqc.ir.op import Op, Value
 from mrqc.ir.quantization import Quantization
 from mrqc.ir.rewrite import GraphBuilder
-from mrqc.ir.location import Location
 from mrqc.ir.rules import RuleTable
 from mrqc.ir.types import Element
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import Arithmetic, Refusal
+from mrqc.passes.lower_to_int.multipliers import Arithmetic, RefusalError
 from mrqc.targets import Target
 
 
@@ -64,12 +64,12 @@ def per_tensor(value: Value) -> Quantization:
     """Return the quantization of an activation.
 
     Raises:
-        Refusal: The value is float, or has a scale for each channel.
+        RefusalError: The value is float, or has a scale for each channel.
     """
     quantization = value.type.quantization
     if quantization is None or not quantization.is_per_tensor:
         kind = "float" if quantization is None else "quantized per channel"
-        raise Refusal(f"{value} is {kind}", "run the pass 'requantize' first")
+        raise RefusalError(f"{value} is {kind}", "run the pass 'requantize' first")
     return quantization
 
 
@@ -77,11 +77,11 @@ def symmetric_scale(value: Value) -> float:
     """Return the scale of a symmetric activation.
 
     Raises:
-        Refusal: The value has a zero point other than 0, is float or per channel.
+        RefusalError: The value has a zero point other than 0, is float or per channel.
     """
     quantization = per_tensor(value)
     if not quantization.is_symmetric:
-        raise Refusal(f"{value} has zero point {quantization.zero_point}", "run the pass 'requantize' first")
+        raise RefusalError(f"{value} has zero point {quantization.zero_point}", "run the pass 'requantize' first")
     return quantization.scale
 
 
@@ -89,8 +89,8 @@ def result_scale(element: Element) -> float:
     """Return the scale of a result's element.
 
     Raises:
-        Refusal: The element is float.
+        RefusalError: The element is float.
     """
     if element.quantization is None:
-        raise Refusal("the result is float", "run the pass 'requantize' first")
+        raise RefusalError("the result is float", "run the pass 'requantize' first")
     return element.quantization.scale

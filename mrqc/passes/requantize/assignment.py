@@ -26,6 +26,9 @@ from mrqc.targets import ActivationScheme, Target, WeightScheme
 BINS = 96
 """Bins per octave: a bin is 0.72 % wide, and rounding a code below 128 hides half of that."""
 
+_RAISING_ROUNDS = 8
+"""Enough for a raise to run through a few loops of the graph; what is left is refused by ``lower-to-int``."""
+
 _EXPONENTS = np.arange(-3, 3)
 """Octaves around the min-max scale that are tried for an activation."""
 
@@ -81,17 +84,17 @@ def joint_scales(
     for edge in edges:
         costs = edge.costs(target.weight)
         problem.add(edge.source, edge.sink, costs[difference])
-    solution = np.asarray(minimize(problem)) / BINS
+    solution = np.asarray(minimize(problem), np.float64) / BINS
     fractions = _settle(solution, edges, _pins(groups, demands, solution))
-    return [
-        float(_best_octave(demand, np.asarray([2.0 ** (fractions[group] + groups.offset[index])]), target.activation)[1][0])
-        for index, (demand, group) in enumerate(zip(demands, groups.fraction_group, strict=True))
-    ]  # fmt: skip
+    scales: list[float] = []
+    for index, demand in enumerate(demands):
+        candidate = np.exp2([fractions[groups.fraction_group[index]] + groups.offset[index]])
+        scales.append(float(_best_octave(demand, candidate, target.activation)[1][0]))
+    _allow_shifts(scales, groups, contractions, target)
+    return scales
 
 
-def weight_scales(
-    weights: WeightGrid, input_scale: float, output_scale: float, target: Target
-) -> NDArray[np.float64]:
+def weight_scales(weights: WeightGrid, input_scale: float, output_scale: float, target: Target) -> NDArray[np.float64]:
     """Return the new weight scale, ``[1]`` or one for each output channel.
 
     With free multipliers the file's own grid is kept unless another costs less; with powers of two the candidates are
@@ -99,15 +102,16 @@ def weight_scales(
     """
     if target.requantize.only_shifts:
         ratio = output_scale / input_scale
-        nearest = np.rint(np.log2(weights.scales / ratio))
-        candidates = ratio * 2.0 ** (nearest[:, None] + np.arange(-3, 4)[None, :])
-        if not target.weight.is_per_channel:
-            candidates = ratio * 2.0 ** (np.rint(np.log2(weights.base_scale / ratio)) + np.arange(-6, 3))
+        octaves = np.append(weights.useful_octaves(target.weight), 1.0)
+        own = weights.scales[:, None] if target.weight.is_per_channel else weights.base_scale
+        candidates = ratio * np.exp2(np.rint(np.log2(own / ratio)) + octaves)
     elif target.weight.is_per_channel:
         candidates = weights.scales[:, None] * _free_ratios()[None, :]
     else:
         low = math.log2(weights.scales.min() / weights.base_scale)
-        ratios = _free_ratios() if low == 0.0 else np.concatenate((_free_ratios(), 2.0 ** np.arange(low, 0.0, 1 / 16)))
+        ratios = (
+            _free_ratios() if low == 0.0 else np.concatenate((_free_ratios(), np.exp2(np.arange(low, 0.0, 1 / 16))))
+        )
         candidates = weights.base_scale * ratios
     errors = weights.relative_errors(candidates, target.weight)
     if target.weight.is_per_channel:
@@ -137,13 +141,13 @@ class _Edge:
         return cls(groups.fraction_group[source], groups.fraction_group[sink], shift, contraction.weights)
 
     def costs(self, scheme: WeightScheme) -> NDArray[np.float64]:
-        """Return the cost at each difference of bins, the cheaper of two octaves; near the own grid, at it."""
-        octaves = (np.arange(BINS) / BINS + self.shift) % 1.0
-        octaves = np.where(np.minimum(octaves, 1.0 - octaves) <= 0.5 / BINS, 0.0, octaves)
-        candidates = self.weights.base_scale * 2.0 ** np.concatenate((octaves, octaves - 1.0))
-        errors = self.weights.relative_errors(candidates, scheme)
-        halves = errors.reshape(len(errors), 2, BINS)
-        return halves.min(axis=1).mean(axis=0) if scheme.is_per_channel else halves.mean(axis=0).min(axis=0)
+        """Return the cost at each difference of bins, of the cheapest octave; near the own grid, at it."""
+        positions = (np.arange(BINS) / BINS + self.shift) % 1.0
+        positions = np.where(np.minimum(positions, 1.0 - positions) <= 0.5 / BINS, 0.0, positions)
+        octaves = self.weights.useful_octaves(scheme)
+        candidates = self.weights.base_scale * np.exp2(positions[None, :] + octaves[:, None])
+        errors = self.weights.relative_errors(candidates.ravel(), scheme).reshape(-1, len(octaves), BINS)
+        return errors.min(axis=1).mean(axis=0) if scheme.is_per_channel else errors.mean(axis=0).min(axis=0)
 
     def residue(self, fractions: NDArray[np.float64]) -> float:
         """Return how far, in octaves between -0.5 and 0.5, the layer is from its own grid."""
@@ -161,6 +165,27 @@ def _best_octave(
     best = np.argmin(costs, axis=0)
     columns = np.arange(len(scales))
     return costs[best, columns], candidates[best, columns]
+
+
+def _allow_shifts(
+    scales: list[float], groups: ScaleGroups, contractions: Sequence[Contraction], target: Target
+) -> None:
+    """Raise, by octaves, the scale of each group whose codes are finer than the accumulators that they come from.
+
+    Such a result would need a left shift; its low bits carry nothing, so a coarser scale loses nothing.
+    """
+    least = target.requantize.shift[0]
+    for _ in range(_RAISING_ROUNDS):
+        changed = False
+        for contraction in contractions:
+            source, sink = groups.group_of[contraction.input], groups.group_of[contraction.output]
+            weights = weight_scales(contraction.weights, scales[source], scales[sink], target)
+            missing = least + round(math.log2(scales[source] * float(weights.max()) / scales[sink]))
+            if missing > 0:
+                scales[sink] *= 2.0**missing
+                changed = True
+        if not changed:
+            return
 
 
 def _pins(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
-
-import numpy as np
+from typing import Any, ClassVar, Literal, cast
 
 from mrqc.analysis.scale_groups import ScaleGroups, scale_groups
 from mrqc.errors import Diagnostic, InputError, TargetError
@@ -76,9 +74,7 @@ class Requantize(Pass):
             scales = joint_scales(groups, demands, list(_contractions(module)), self.target)
         else:
             scales = independent_scales(demands, scheme)
-        return {
-            value: Element.per_tensor(scheme.storage, scales[group]) for value, group in groups.group_of.items()
-        }
+        return {value: Element.per_tensor(scheme.storage, scales[group]) for value, group in groups.group_of.items()}
 
 
 class _Retyping:
@@ -123,8 +119,8 @@ class _Retyping:
         op = source.map_operands(self._builder.lookup)
         if isinstance(source, nn.Conv2D | nn.FullyConnected):
             op = self._retype_contraction(source, statement)
-        op = self._with_new_element(op, statement.result)
         old = statement.result
+        op = self._with_new_element(op, old, self._clamp(source, old))
         new = replace(old, type=op.infer()[0])
         self._builder.append(Statement((new,), op, statement.location))
         self._builder.bind(old, new)
@@ -133,7 +129,8 @@ class _Retyping:
         """Return a contraction over new weights and a new bias at the scale of its accumulator."""
         input_scale = self._elements[op.input].quantization
         output_scale = self._elements[statement.result].quantization
-        assert input_scale is not None and output_scale is not None
+        assert input_scale is not None
+        assert output_scale is not None
         parameters = retyped_parameters(op, self._data, input_scale.scale, output_scale.scale, self._target)
         if isinstance(parameters, str):
             self._findings.append(Diagnostic(parameters, str(statement.location)))
@@ -147,23 +144,28 @@ class _Retyping:
         )
         return replace(op, input=self._builder.lookup(op.input), weight=weight, bias=bias)
 
-    def _with_new_element(self, op: Op, old: Value) -> Op:
-        """Return ``op`` with the new element of its result, clamped to the real range that the old one had."""
+    def _with_new_element(self, op: Op, old: Value, clamp: tuple[float, float]) -> Op:
+        """Return ``op`` with the new element of its result, and with the clamp."""
         element = self._elements[old]
         if isinstance(op, nn.Constant):
             real = self._data.real(old)
             return DataOf.constant(real, element, self._target.activation.minimum, self._target.activation.maximum)
-        changes: dict[str, object] = {}
-        if hasattr(op, "element"):
-            changes["element"] = element
-        if hasattr(op, "clamp"):
-            range_ = self._ranges[old]
-            changes["clamp"] = (range_.low, range_.high)
-        elif isinstance(op, nn.Quantize):
-            # A quantize between two codes of the old scheme saturated at the range of the second.
-            range_ = self._ranges[old]
-            return nn.Clip(op.input, (range_.low, range_.high), element)
-        return replace(op, **changes) if changes else op  # type: ignore[type-var]
+        if isinstance(op, nn.Quantize):
+            # Between two codes of the old scheme it saturated at the range of the second.
+            return nn.Clip(op.input, clamp, element)
+        changes: dict[str, Any] = {
+            name: new for name, new in (("element", element), ("clamp", clamp)) if hasattr(op, name)
+        }
+        return replace(cast(Any, op), **changes) if changes else op
+
+    def _clamp(self, op: Op, result: Value) -> tuple[float, float]:
+        """Return the real range that the old result had, or no clamp where codes pass through and have it already."""
+        range_ = self._ranges[result]
+        if isinstance(op, nn.Clip | nn.MaxPool2D | nn.Quantize):
+            source = self._ranges[op.input]
+            if range_.low <= source.low and source.high <= range_.high:
+                return nn.UNBOUNDED
+        return (range_.low, range_.high)
 
 
 def _unquantized(module: Module) -> Iterator[Diagnostic]:
@@ -188,6 +190,6 @@ def _contractions(module: Module) -> Iterator[Contraction]:
         op = statement.op
         if isinstance(op, nn.Conv2D | nn.FullyConnected):
             quantization, codes = op.weight.type.quantization, data.codes(op.weight)
-            if quantization is not None and codes is not None and quantization.axis in (None, 0):
-                if np.any(codes.array):
-                    yield Contraction(op.input, statement.result, WeightGrid.of(codes, quantization))
+            if quantization is None or codes is None or quantization.axis not in (None, 0):
+                continue
+            yield Contraction(op.input, statement.result, WeightGrid.of(codes, quantization))

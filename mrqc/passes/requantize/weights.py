@@ -6,6 +6,7 @@ code; anything else rounds each weight a second time.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,16 @@ class WeightGrid:
     def is_uniform(self) -> bool:
         """Whether all channels share one scale."""
         return bool(np.all(self.scales == self.scales[0]))
+
+    def useful_octaves(self, scheme: WeightScheme) -> NDArray[np.float64]:
+        """Return the exponents n, up to 0, for which a scale of ``base_scale * 2**n`` does not cut most weights off.
+
+        A grid finer than the file's own is no worse and fits more easily, if the largest code leaves room for it.
+        """
+        reach = np.abs(self.codes).max(axis=tuple(range(1, self.codes.ndim))) * self.scales / self.base_scale
+        spread = reach[reach > 0]
+        smallest = float(spread.min() if scheme.is_per_channel else spread.max()) if len(spread) else 1.0
+        return np.arange(min(math.floor(math.log2(smallest / scheme.maximum)) - 1.0, -1.0), 1.0)
 
     def relative_errors(self, scales: NDArray[np.float64], scheme: WeightScheme) -> NDArray[np.float64]:
         """Return ``|W - Q(W)|^2 / |W|^2`` of each output channel at each of ``scales``.
@@ -89,9 +100,7 @@ class WeightGrid:
         return np.arange(low, high + 1, dtype=np.int32)[None, :], counts.astype(np.float64)
 
 
-def _squared_errors(
-    levels: NDArray[np.int32], ratio: NDArray[np.float64], scheme: WeightScheme
-) -> NDArray[np.float64]:
-    """Return the squared distance, in old codes, between each level and the nearest code of a grid ``ratio`` as wide."""
+def _squared_errors(levels: NDArray[np.int32], ratio: NDArray[np.float64], scheme: WeightScheme) -> NDArray[np.float64]:
+    """Return the squared distance, in old codes, from each level to the nearest code of a grid ``ratio`` times wider."""
     quantized = np.clip(np.rint(levels / ratio), scheme.minimum, scheme.maximum) * ratio
     return (quantized - levels) ** 2
