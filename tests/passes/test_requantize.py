@@ -224,7 +224,7 @@ def test_a_float_layer_is_named() -> None:
     net = Network()
     x = net.builder.add_input("x", TensorType((1, 2, 2, 2), FLOAT))
     y = net.emit(nn.Clip(x, (0.0, 6.0)), "my_relu")
-    with pytest.raises(InputError, match="my_relu: nn.clip computes in floats"):
+    with pytest.raises(InputError, match=r"my_relu: nn\.clip computes in floats"):
         Requantize(load_target("pow2-npu"))(net.finish(y))
 
 
@@ -272,3 +272,11 @@ def test_relative_errors_agree_with_the_plain_definition() -> None:
                 quantized = np.clip(np.rint(real / scale), -127, 127) * scale
                 expected = ((quantized - real) ** 2).sum(axis=1) / (real**2).sum(axis=1)
                 np.testing.assert_allclose(grid.relative_errors(candidates, target)[:, index], expected, atol=1e-12)
+
+
+def test_one_output_channel_with_fewer_weights_than_levels() -> None:
+    """Found by a generated module: the channel's weights are their own list of levels, and there is one channel."""
+    grid = WeightGrid(np.array([[3, -7, 90]], np.int32), np.array([0.01]))
+    errors = grid.relative_errors(np.array([0.01, 0.05]), load_target("sym-npu").weight)
+    assert errors.shape == (1, 2)
+    assert errors[0, 0] == 0.0 < errors[0, 1]

@@ -68,7 +68,7 @@ class WeightGrid:
         """
         levels, counts = self._histogram()
         energy = np.maximum((counts * levels.astype(np.float64) ** 2).sum(axis=1), 1e-300)
-        if self.is_uniform and scales.ndim == 1 and len(levels) == 1:
+        if self.is_uniform and scales.ndim == 1 and counts.shape[1] == levels.shape[1]:
             # One scale for all: the error of each level is the same in every channel.
             table = _squared_errors(levels[0][:, None], scales / self.scales[0], scheme)
             return (counts @ table) / energy[:, None]
