@@ -1,13 +1,23 @@
-"""Rounding and fixed-point arithmetic; knows numpy and nothing of mrqc."""
+"""Rounding, fixed-point arithmetic and exact sums over arrays; knows numpy and nothing of mrqc."""
 
+from mrqc.numerics.convolution import Convolution
+from mrqc.numerics.exact_matmul import accumulation_dtype, exact_matmul
 from mrqc.numerics.fixed_point import FixedPoint, fixed_point_multiplier, power_of_two_exponent
 from mrqc.numerics.rounding import Rounding, divide_by_power_of_two, round_half_even
+from mrqc.numerics.windows import im2col, window_counts, window_maxima, window_sums
 
 __all__ = [
+    "Convolution",
     "FixedPoint",
     "Rounding",
+    "accumulation_dtype",
     "divide_by_power_of_two",
+    "exact_matmul",
     "fixed_point_multiplier",
+    "im2col",
     "power_of_two_exponent",
     "round_half_even",
+    "window_counts",
+    "window_maxima",
+    "window_sums",
 ]

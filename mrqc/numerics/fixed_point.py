@@ -23,7 +23,8 @@ def fixed_point_multiplier(real: float, bits: int) -> FixedPoint:
     """Return the nearest fixed-point number with a normalised ``bits``-bit multiplier.
 
     With ``real = f * 2**e``, f in [0.5, 1): multiplier = round(f * 2**bits), shift = bits - e
-    (docs/numerics.md, equation 3). A multiplier that rounds up to ``2**bits`` is halved and the exponent raised.
+    (docs/numerics.md, equation 3). A multiplier that rounds up to ``2**bits`` is halved and the exponent
+    raised.
 
     Args:
         real: A positive finite number.
@@ -35,8 +36,8 @@ def fixed_point_multiplier(real: float, bits: int) -> FixedPoint:
     if not (math.isfinite(real) and real > 0):
         raise ValueError(f"a multiplier must be positive and finite, got {real!r}")
     fraction, exponent = math.frexp(real)
-    # Python rounds to even here; f * 2**31 is exact in a double, so a tie has an exact half and either rule is
-    # within half a unit. Half up keeps the digit that TFLite's QuantizeMultiplier gives.
+    # Python rounds to even here; f * 2**31 is exact in a double, so a tie has an exact half and either rule
+    # is within half a unit. Half up keeps the digit that TFLite's QuantizeMultiplier gives.
     multiplier = math.floor(math.ldexp(fraction, bits) + 0.5)
     if multiplier == 1 << bits:
         return FixedPoint(multiplier >> 1, bits - exponent - 1)

@@ -12,7 +12,7 @@ Integers: TypeAlias = NDArray[np.integer[Any]]
 
 
 class Rounding(StrEnum):
-    """What happens to a value that lies between two integers; docs/numerics.md has the table of who uses which."""
+    """What happens to a value between two integers; docs/numerics.md has the table of who uses which."""
 
     HALF_UP = "half-up"
     """Nearest; ties towards plus infinity: ``(a + 2^(s-1)) >> s``."""
@@ -30,7 +30,8 @@ def divide_by_power_of_two(values: Integers, shift: Integers | int, rounding: Ro
     """Return ``values / 2**shift`` rounded to integers.
 
     Args:
-        values: Signed integers of any shape. ``|value| + 2**shift`` must fit the dtype; nothing is widened here.
+        values: Signed integers of any shape. ``|value| + 2**shift`` must fit the dtype; nothing is widened
+            here.
         shift: Non-negative, one number or an array that broadcasts against ``values``.
         rounding: The rule for what lies between two integers.
 
@@ -58,5 +59,5 @@ def divide_by_power_of_two(values: Integers, shift: Integers | int, rounding: Ro
 
 
 def round_half_even(values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Return real ``values`` rounded to the nearest integers, ties to even (the rule of ONNX QuantizeLinear)."""
+    """Return real ``values`` rounded to the nearest integers, ties to even, as ONNX QuantizeLinear does."""
     return np.rint(values).astype(np.int64)

@@ -1,0 +1,69 @@
+"""Whether a module treats the images of a batch one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from mrqc.ir import Module, Op, Value
+from mrqc.ops import int as int_ops
+from mrqc.ops import nn
+from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
+from mrqc.ops.structure import ReshapeBase, TransposeBase
+
+
+def is_batchwise(module: Module, stationary: Container[Value] = frozenset()) -> bool:
+    """Return whether axis 0 of every value is a batch axis, so that many batches can run as one larger batch.
+
+    Args:
+        module: A module of either dialect.
+        stationary: The values that depend on no input.
+
+    Returns:
+        True only where it is certain: every input has the same leading extent, no reshape, transpose, softmax
+        or scale reaches across the images, and weights depend on no input. An op that is not known here
+        answers False.
+    """
+    extents = {value.type.shape[:1] for value in module.graph.inputs}
+    if len(extents) != 1 or extents == {()}:
+        return False
+    moving = [value for value in module.graph.values() if value not in stationary]
+    if any(value.type.quantization is not None and value.type.quantization.axis == 0 for value in moving):
+        return False
+    return all(
+        _keeps_images_apart(statement.op, stationary)
+        for statement in module.graph.statements
+        if any(operand not in stationary for operand in statement.op.operands)
+    )
+
+
+def _keeps_images_apart(op: Op, stationary: Container[Value]) -> bool:
+    match op:
+        case Conv2DBase() | FullyConnectedBase():
+            return op.weight in stationary and (op.bias is None or op.bias in stationary)
+        case ReshapeBase():
+            return op.shape[:1] == op.input.type.shape[:1]
+        case TransposeBase():
+            return op.permutation[:1] == (0,)
+        case nn.Add() | int_ops.Add():
+            both_move = op.lhs not in stationary and op.rhs not in stationary
+            # One image is broadcast against a batch by numpy's own rule.
+            return both_move or op.lhs.type.shape[0] == 1
+        case nn.Softmax():
+            return op.input.type.rank > 1
+        case int_ops.Softmax():
+            return op.input.type.rank > 1 and op.table in stationary
+        case _:
+            return isinstance(op, _POINTWISE_OR_POOL)
+
+
+_POINTWISE_OR_POOL: tuple[type[Op], ...] = (
+    nn.AveragePool2D,
+    nn.MaxPool2D,
+    nn.Clip,
+    nn.Quantize,
+    nn.Dequantize,
+    int_ops.AveragePool2D,
+    int_ops.MaxPool2D,
+    int_ops.Clamp,
+    int_ops.Rescale,
+)

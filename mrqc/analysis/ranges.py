@@ -1,0 +1,54 @@
+"""Which codes a value of an ``int.*`` module can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from mrqc.ir import Module, Op, Value
+from mrqc.ops.int import Clamp, Constant, MaxPool2D, Requantize, Reshape, Softmax, Transpose
+
+CodeRange: TypeAlias = tuple[int, int]
+"""The least and the greatest code, both of them possible."""
+
+
+def code_ranges(module: Module) -> dict[Value, CodeRange]:
+    """Return the least and greatest code that each integer value can hold, in order of definition.
+
+    Inputs may hold every code of their dtype, constants what they hold, requantized and clamped values what
+    their limits allow; pools, reshapes and transposes pass the range on. The result of an op that is not
+    known here has the range of its dtype, which is always sound. Float values are absent.
+    """
+    found: dict[Value, CodeRange] = {
+        value: _whole_range(value) for value in module.graph.inputs if value.type.dtype.is_integer
+    }
+    for statement in module.graph.statements:
+        for result in statement.results:
+            if result.type.dtype.is_integer:
+                found[result] = _result_range(statement.op, result, found)
+    return found
+
+
+def _whole_range(value: Value) -> CodeRange:
+    return (value.type.dtype.minimum, value.type.dtype.maximum)
+
+
+def _result_range(op: Op, result: Value, found: Mapping[Value, CodeRange]) -> CodeRange:
+    match op:
+        case Constant():
+            return (int(op.value.array.min()), int(op.value.array.max()))
+        case MaxPool2D() | Reshape() | Transpose():
+            return found[op.input]
+        case Clamp():
+            low, high = found[op.input]
+            return (
+                min(max(low, op.minimum), op.maximum),
+                min(max(high, op.minimum), op.maximum),
+            )
+        case Softmax():
+            return (op.minimum, op.maximum)
+        case _:
+            requantize = getattr(op, "requantize", None)
+            if isinstance(requantize, Requantize):
+                return (requantize.minimum, requantize.maximum)
+            return _whole_range(result)

@@ -1,0 +1,1 @@
+"""What runs or emits a module; backends obey, they never decide."""

@@ -1,0 +1,5 @@
+"""The interpreter of ``nn.*`` modules over the reals: what the model means, whatever hardware runs it."""
+
+from mrqc.backends.reference.program import ReferenceProgram
+
+__all__ = ["ReferenceProgram"]

@@ -1,0 +1,67 @@
+"""``int.conv2d`` and ``int.fully_connected``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrqc.backends.interpreter import Array, Kernel
+from mrqc.backends.simulator.requantize import Requantizer
+from mrqc.backends.simulator.rules import RULES, Facts
+from mrqc.numerics import Convolution, accumulation_dtype
+from mrqc.ops.int import Conv2D, FullyConnected
+from mrqc.ops.window import Window
+
+
+@RULES.register(Conv2D)
+def conv2d(op: Conv2D, facts: Facts) -> Kernel:
+    """Return the kernel of a convolution; constant weights are prepared here."""
+    _, height, width, _ = op.input.type.shape
+    dtype = accumulation_dtype(facts.bound)
+    requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
+
+    def prepare(weight: Array) -> Convolution:
+        return Convolution(weight, op.window, (height, width), op.groups, dtype)
+
+    known = facts.known.get(op.weight)
+    prepared = None if known is None else prepare(known)
+
+    def kernel(images: Array, weight: Array, bias: Array | None = None) -> Array:
+        return _convolve(prepared or prepare(weight), images, bias, requantize, op.element.dtype.numpy)
+
+    return kernel
+
+
+@RULES.register(FullyConnected)
+def fully_connected(op: FullyConnected, facts: Facts) -> Kernel:
+    """Return the kernel of a fully connected layer: a convolution of images with one pixel."""
+    dtype = accumulation_dtype(facts.bound)
+    requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
+
+    def prepare(weight: Array) -> Convolution:
+        return Convolution(weight[:, None, None, :], Window((1, 1)), (1, 1), 1, dtype)
+
+    known = facts.known.get(op.weight)
+    prepared = None if known is None else prepare(known)
+
+    def kernel(rows: Array, weight: Array, bias: Array | None = None) -> Array:
+        images = rows[:, None, None, :]
+        codes = _convolve(prepared or prepare(weight), images, bias, requantize, op.element.dtype.numpy)
+        return codes[:, 0, 0, :]
+
+    return kernel
+
+
+def _convolve(
+    convolution: Convolution,
+    images: Array,
+    bias: Array | None,
+    requantize: Requantizer,
+    dtype: np.dtype[np.generic],
+) -> Array:
+    codes = np.empty((images.shape[0], *convolution.output_size), dtype)
+    for where, sums in convolution.blocks(images):
+        if bias is not None:
+            # In the dtype of the sums, in which the bound holds with the bias too.
+            sums += bias.astype(sums.dtype)
+        codes[where] = requantize(sums)
+    return codes

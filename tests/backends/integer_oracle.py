@@ -1,0 +1,142 @@
+"""What the int.* ops mean, in Python integers and loops, straight from their docstrings."""
+
+import math
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mrqc.ir import Module, Op
+from mrqc.numerics import Rounding
+from mrqc.ops import int as ops
+from mrqc.ops.window import Window
+
+Array = np.ndarray
+"""Of dtype object: Python integers."""
+
+
+def simulate(module: Module, inputs: dict[str, Array]) -> dict[str, Array]:
+    """Return every value by its name, in its dtype."""
+    values = {name: array.astype(object) for name, array in inputs.items()}
+    for statement in module.graph.statements:
+        op = statement.op
+        operands = [values[operand.name] for operand in op.operands]
+        values[statement.result.name] = ORACLES[type(op)](op, *operands)
+    return {value.name: values[value.name].astype(value.type.dtype.numpy) for value in module.graph.values()}
+
+
+def rounded(exact: Fraction, rounding: Rounding) -> int:
+    floor = math.floor(exact)
+    if rounding is Rounding.FLOOR:
+        return floor
+    if rounding is Rounding.TO_ZERO:
+        return math.trunc(exact)
+    if exact - floor != Fraction(1, 2):
+        return floor + (exact - floor > Fraction(1, 2))
+    upper = {
+        Rounding.HALF_UP: True,
+        Rounding.HALF_EVEN: floor % 2 == 1,
+        Rounding.HALF_AWAY: exact > 0,
+    }
+    return floor + upper[rounding]
+
+
+def requantized(accumulator: int, requantize: ops.Requantize, channel: int) -> int:
+    multiplier = requantize.multiplier[channel if len(requantize.multiplier) > 1 else 0]
+    shift = requantize.shift[channel if len(requantize.shift) > 1 else 0]
+    code = rounded(Fraction(accumulator * multiplier, 2**shift), requantize.rounding) + requantize.zero_point
+    return min(max(code, requantize.minimum), requantize.maximum)
+
+
+def window_elements(
+    window: Window, height: int, width: int, row: int, column: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield tap row, tap column, pixel row and pixel column of each element of a window that is no padding."""
+    top, left, _, _ = window.padding
+    for tap_row in range(window.kernel[0]):
+        for tap_column in range(window.kernel[1]):
+            y = row * window.strides[0] - top + tap_row * window.dilations[0]
+            x = column * window.strides[1] - left + tap_column * window.dilations[1]
+            if 0 <= y < height and 0 <= x < width:
+                yield tap_row, tap_column, y, x
+
+
+def conv2d(op: ops.Conv2D, images: Array, weights: Array, bias: Array | None = None) -> Array:
+    outputs, _, _, depth = weights.shape
+    result = np.empty((images.shape[0], *op.output_shape[1:]), object)
+    for n, row, column, o in np.ndindex(*result.shape):
+        first = o // (outputs // op.groups) * depth
+        total = 0 if bias is None else bias[o]
+        for ky, kx, y, x in window_elements(op.window, *images.shape[1:3], row, column):
+            for c in range(depth):
+                total += images[n, y, x, first + c] * weights[o, ky, kx, c]
+        result[n, row, column, o] = requantized(total, op.requantize, o)
+    return result
+
+
+def fully_connected(op: ops.FullyConnected, rows: Array, weights: Array, bias: Array | None = None) -> Array:
+    result = np.empty((rows.shape[0], weights.shape[0]), object)
+    for n, o in np.ndindex(*result.shape):
+        total = sum(a * b for a, b in zip(rows[n], weights[o], strict=True)) + (0 if bias is None else bias[o])
+        result[n, o] = requantized(total, op.requantize, o)
+    return result
+
+
+def pool(op: Any, images: Array, reduce: Callable[[list[int]], int]) -> Array:
+    (type_,) = op.infer()
+    result = np.empty((images.shape[0], *type_.shape[1:]), object)
+    for n, row, column, c in np.ndindex(*result.shape):
+        elements = window_elements(op.window, *images.shape[1:3], row, column)
+        result[n, row, column, c] = reduce([images[n, y, x, c] for _, _, y, x in elements])
+    return result
+
+
+def add(op: ops.Add, lhs: Array, rhs: Array) -> Array:
+    lhs, rhs = np.broadcast_arrays(lhs, rhs)
+    result = np.empty(lhs.shape, object)
+    for index in np.ndindex(*result.shape):
+        total = lhs[index] * op.lhs_multiplier + rhs[index] * op.rhs_multiplier
+        result[index] = requantized(total, op.requantize, 0)
+    return result
+
+
+def rescale(op: ops.Rescale, codes: Array) -> Array:
+    result = np.empty(codes.shape, object)
+    for index in np.ndindex(*result.shape):
+        result[index] = requantized(codes[index] - op.input_zero_point, op.requantize, 0)
+    return result
+
+
+def clamp(op: ops.Clamp, codes: Array) -> Array:
+    result = np.empty(codes.shape, object)
+    for index in np.ndindex(*result.shape):
+        result[index] = min(max(codes[index], op.minimum), op.maximum)
+    return result
+
+
+def softmax(op: ops.Softmax, codes: Array, table: Array) -> Array:
+    result = np.empty(codes.shape, object)
+    for index in np.ndindex(*codes.shape[:-1]):
+        row = list(codes[index])
+        exponentials = [table[max(row) - code] for code in row]
+        total = sum(exponentials)
+        for position, exponential in enumerate(exponentials):
+            code = (exponential * op.one + total // 2) // total + op.zero_point
+            result[(*index, position)] = min(max(code, op.minimum), op.maximum)
+    return result
+
+
+ORACLES: dict[type[Op], Callable[..., Array]] = {
+    ops.Constant: lambda op: op.value.array.astype(object),
+    ops.Conv2D: conv2d,
+    ops.FullyConnected: fully_connected,
+    ops.Add: add,
+    ops.AveragePool2D: lambda op, images: pool(op, images, lambda found: requantized(sum(found), op.requantize, 0)),
+    ops.MaxPool2D: lambda op, images: pool(op, images, max),
+    ops.Clamp: clamp,
+    ops.Softmax: softmax,
+    ops.Reshape: lambda op, codes: codes.reshape((-1, *op.shape[1:]) if op.shape else ()),
+    ops.Transpose: lambda op, codes: codes.transpose(op.permutation),
+    ops.Rescale: rescale,
+}

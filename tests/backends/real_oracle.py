@@ -1,0 +1,125 @@
+"""What the nn.* ops mean, in exact fractions and loops, straight from their docstrings."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from integer_oracle import window_elements
+
+from mrqc.ir import Module, Op, TensorType
+from mrqc.ops import nn
+
+Array = np.ndarray
+"""Of dtype object: fractions."""
+
+
+def exact_values(module: Module, inputs: dict[str, np.ndarray]) -> Array:
+    """Return the real values of the last statement's result before they are clamped and rounded."""
+    reals = {value.name: dequantized(inputs[value.name], value.type) for value in module.graph.inputs}
+    result = None
+    for statement in module.graph.statements:
+        op = statement.op
+        if isinstance(op, nn.Constant):
+            result = dequantized(op.value.array, statement.result.type)
+        else:
+            result = ORACLES[type(op)](op, *(reals[operand.name] for operand in op.operands))
+        reals[statement.result.name] = result
+    assert result is not None
+    return result
+
+
+def dequantized(array: np.ndarray, type_: TensorType) -> Array:
+    """Return codes, or floats, as the exact fractions that they stand for."""
+    quantization = type_.quantization
+    result = np.empty(array.shape, object)
+    for index in np.ndindex(*array.shape):
+        if quantization is None:
+            result[index] = Fraction(array[index].item())
+            continue
+        channel = 0 if quantization.axis is None else index[quantization.axis]
+        centred = int(array[index]) - quantization.zero_points[channel]
+        result[index] = centred * Fraction(quantization.scales[channel])
+    return result
+
+
+def acceptable_codes(
+    exact: Array, type_: TensorType, clamp: tuple[float, float], slack: Fraction
+) -> tuple[Array, Array]:
+    """Return the least and greatest code that each value may round to, when scaled values are off by ``slack``."""
+    quantization = type_.quantization
+    assert quantization is not None
+    low, high = np.empty(exact.shape, object), np.empty(exact.shape, object)
+    for index in np.ndindex(*exact.shape):
+        channel = 0 if quantization.axis is None else index[quantization.axis]
+        real = clamped(exact[index], clamp)
+        units = real / Fraction(quantization.scales[channel])
+        for codes, offset in ((low, -slack), (high, slack)):
+            # round() of a fraction goes half to even.
+            code = round(units + offset) + quantization.zero_points[channel]
+            codes[index] = min(max(code, type_.dtype.minimum), type_.dtype.maximum)
+    return low, high
+
+
+def clamped(real: Fraction, clamp: tuple[float, float]) -> Fraction:
+    low, high = clamp
+    if math.isfinite(low):
+        real = max(real, Fraction(low))
+    return min(real, Fraction(high)) if math.isfinite(high) else real
+
+
+def conv2d(op: nn.Conv2D, images: Array, weights: Array, bias: Array | None = None) -> Array:
+    outputs, _, _, depth = weights.shape
+    result = np.empty((images.shape[0], *op.output_shape[1:]), object)
+    for n, row, column, o in np.ndindex(*result.shape):
+        first = o // (outputs // op.groups) * depth
+        total = Fraction(0) if bias is None else bias[o]
+        for ky, kx, y, x in window_elements(op.window, *images.shape[1:3], row, column):
+            total += sum(images[n, y, x, first + c] * weights[o, ky, kx, c] for c in range(depth))
+        result[n, row, column, o] = total
+    return result
+
+
+def fully_connected(_: nn.FullyConnected, rows: Array, weights: Array, bias: Array | None = None) -> Array:
+    sums = rows @ weights.T
+    return sums if bias is None else sums + bias
+
+
+def pool(op: Any, images: Array, reduce: Callable[[list[Fraction]], Fraction]) -> Array:
+    (type_,) = op.infer()
+    result = np.empty((images.shape[0], *type_.shape[1:]), object)
+    for n, row, column, c in np.ndindex(*result.shape):
+        elements = window_elements(op.window, *images.shape[1:3], row, column)
+        result[n, row, column, c] = reduce([images[n, y, x, c] for _, _, y, x in elements])
+    return result
+
+
+def average_pool2d(op: nn.AveragePool2D, images: Array) -> Array:
+    if op.count_include_pad:
+        return pool(op, images, lambda found: sum(found) / Fraction(op.kernel[0] * op.kernel[1]))
+    return pool(op, images, lambda found: sum(found) / Fraction(len(found)))
+
+
+def softmax(_: nn.Softmax, reals: Array) -> Array:
+    result = np.empty(reals.shape, object)
+    for index in np.ndindex(*reals.shape[:-1]):
+        exponentials = [math.exp(real - max(reals[index])) for real in reals[index]]
+        for position, exponential in enumerate(exponentials):
+            result[(*index, position)] = Fraction(exponential / math.fsum(exponentials))
+    return result
+
+
+ORACLES: dict[type[Op], Callable[..., Array]] = {
+    nn.Conv2D: conv2d,
+    nn.FullyConnected: fully_connected,
+    nn.Add: lambda _, lhs, rhs: lhs + rhs,
+    nn.AveragePool2D: average_pool2d,
+    nn.MaxPool2D: lambda op, images: pool(op, images, max),
+    nn.Clip: lambda _, reals: reals,
+    nn.Softmax: softmax,
+    nn.Reshape: lambda op, reals: reals.reshape((-1, *op.shape[1:])),
+    nn.Transpose: lambda op, reals: reals.transpose(op.permutation),
+    nn.Quantize: lambda _, reals: reals,
+    nn.Dequantize: lambda _, reals: reals,
+}
