@@ -1,0 +1,1 @@
+"""Importers, one package for each file format."""

@@ -1,0 +1,174 @@
+"""``import_onnx``: walks the nodes in order, and reports everything that it cannot import at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from onnx import ModelProto
+
+from mrqc.errors import Diagnostic, InputError
+from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
+from mrqc.frontends.onnx.emitter import Emitter
+from mrqc.frontends.onnx.graph import Node, OnnxGraph, Port, inferred_ports, read_graph
+from mrqc.frontends.onnx.inputs import input_type
+from mrqc.frontends.onnx.reader import read_model
+from mrqc.frontends.onnx.site import LostOperandError, Site
+from mrqc.frontends.onnx.support import RULES, hint_for
+from mrqc.frontends.onnx.tensors import Activation, Constant, Lost, Tensor, UnsupportedNodeError
+from mrqc.ir.dtype import DType
+from mrqc.ir.graph import Module, Output
+from mrqc.ir.location import Location
+from mrqc.ir.op import Value
+from mrqc.ir.rewrite import without_dead_statements
+from mrqc.ir.types import Element, TensorType
+
+_C_KEYWORD = re.compile(
+    "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|"
+    "register|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while"
+)
+
+
+def import_onnx(path: Path) -> Module:
+    """Return the model of an ONNX file as a raw nn.* module.
+
+    Float operators stay float, between ``nn.dequantize`` and ``nn.quantize``; pass ``fold-qdq`` makes
+    quantized ones of them. Images are NHWC inside; inputs and outputs keep the file's names, layout and
+    element types. A symbolic batch becomes 1.
+
+    Raises:
+        InputError: The file cannot be read, or holds something that cannot be imported; every such node,
+            tensor, input and output is listed.
+    """
+    model = read_model(path)
+    try:
+        graph = read_graph(model)
+    except UnicodeError:
+        raise InputError(f"{path}: the file is damaged: a name in it is not valid UTF-8") from None
+    found = list(graph.problems())
+    if found:
+        raise InputError.collect(str(path), found)
+    importer = _Importer(graph, model)
+    outputs = importer.run()
+    if importer.found:
+        raise InputError.collect(str(path), importer.found)
+    source = os.fsencode(path.name).decode("utf-8", "replace")
+    module = Module(module_name(path.stem), importer.emitter.finish(outputs))
+    return without_dead_statements(module.with_facts(source=source, format="onnx"))
+
+
+def module_name(stem: str) -> str:
+    """Return a C identifier made from the stem of a file name."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", stem)
+    return name if name[:1].isalpha() and not _C_KEYWORD.fullmatch(name) else f"model_{name.lstrip('_')}"
+
+
+class _Importer:
+    """The state of one import."""
+
+    def __init__(self, graph: OnnxGraph, model: ModelProto) -> None:
+        self.graph = graph
+        self.model = model
+        self.emitter = Emitter()
+        self.tensors: dict[str, Tensor] = {}
+        self.found: list[Diagnostic] = []
+
+    def run(self) -> list[Output]:
+        """Import everything; what cannot be imported is in ``found`` afterwards."""
+        self._define_initializers()
+        for port in self.graph.inputs:
+            self.tensors[port.name] = self._input(port)
+        for node in self.graph.nodes:
+            self._define(node, self._node(node))
+        return [output for port in self.graph.outputs if (output := self._output(port))]
+
+    def _define_initializers(self) -> None:
+        used = {name for node in self.graph.nodes for name in node.inputs}
+        for name, array in self.graph.initializers.items():
+            if not isinstance(array, Unreadable):
+                self.tensors[name] = Constant(name, array)
+                continue
+            self.tensors[name] = Lost()
+            if name in used:
+                self.found.append(Diagnostic(array.reason, f"initializer {name!r}"))
+
+    def _input(self, port: Port) -> Tensor:
+        try:
+            return Activation.plain(self.emitter.add_input(port.name, input_type(self.graph, port)))
+        except UnsupportedNodeError as error:
+            self.found.append(Diagnostic(error.reason, f"input {port.name!r}", error.hint))
+            return self._placeholder(port)
+
+    def _node(self, node: Node) -> Tensor:
+        try:
+            return self._import(node)
+        except UnsupportedNodeError as error:
+            self.found.append(Diagnostic(error.reason, node.where, error.hint))
+        except LostOperandError:
+            pass
+        return Lost()
+
+    def _import(self, node: Node) -> Tensor:
+        if node.domain:
+            raise UnsupportedNodeError(
+                f"operators of domain {node.domain!r} cannot be imported", hint_for(node.op_type)
+            )
+        rule = RULES.get(node.op_type)
+        if rule is None:
+            raise UnsupportedNodeError(f"operator {node.op_type} cannot be imported", hint_for(node.op_type))
+        unknown = sorted(set(node.attributes) - set(rule.attributes))
+        if unknown:
+            raise UnsupportedNodeError(f"unknown attributes: {', '.join(unknown)}")
+        if len(node.inputs) > rule.operands:
+            raise UnsupportedNodeError(f"{len(node.inputs)} inputs are too many, it takes {rule.operands}")
+        if not node.outputs or any(node.outputs[1:]):
+            raise UnsupportedNodeError("only one result is supported")
+        return rule.handler(Site(node, self.graph.opset, self.tensors, self.emitter))
+
+    def _define(self, node: Node, result: Tensor) -> None:
+        # What nothing at run time flows into was meant to be a constant: no stand-in, or its users would complain.
+        at_run_time = any(isinstance(self.tensors.get(name), Activation) for name in node.inputs)
+        for name in filter(None, node.outputs):
+            lost = isinstance(result, Lost) and at_run_time
+            self.tensors[name] = self._placeholder(self._inferred.get(name)) if lost else result
+
+    @cached_property
+    def _inferred(self) -> Mapping[str, Port]:
+        return inferred_ports(self.model)
+
+    def _placeholder(self, port: Port | None) -> Tensor:
+        """Return a stand-in of that shape and type, so that the nodes behind a fault are examined too."""
+        if port is None or port.shape is None:
+            return Lost()
+        numpy = numpy_type(port.element_type)
+        dtype = DType.of(numpy) if numpy is not None else None
+        shape = tuple(extent for extent in port.shape if isinstance(extent, int) and extent > 0)
+        if dtype is None or len(shape) != len(port.shape):
+            return Lost()
+        return Activation.plain(Value(port.name, TensorType(shape, Element(dtype))))
+
+    def _output(self, port: Port) -> Output | None:
+        tensor = self.tensors[port.name]
+        location = Location.of(port.name)
+        try:
+            if isinstance(tensor, Constant):
+                tensor = Activation.plain(self.emitter.constant(tensor, location))
+            if isinstance(tensor, Lost):
+                return None
+            value = self.emitter.logical(tensor, location)
+            _check_declared(port, value)
+        except UnsupportedNodeError as error:
+            self.found.append(Diagnostic(error.reason, f"output {port.name!r}", error.hint))
+            return None
+        return Output(port.name, value)
+
+
+def _check_declared(port: Port, value: Value) -> None:
+    numpy = numpy_type(port.element_type)
+    if port.element_type and numpy != value.type.dtype.numpy:
+        raise UnsupportedNodeError(
+            f"declared as {element_type_name(port.element_type)}, but computed as {value.type.dtype}"
+        )

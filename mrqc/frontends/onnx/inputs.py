@@ -1,0 +1,106 @@
+"""Types of the graph's inputs: fixed shapes, and what the codes of a quantized input mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
+from mrqc.frontends.onnx.emitter import Emitter
+from mrqc.frontends.onnx.graph import Node, OnnxGraph, Port
+from mrqc.frontends.onnx.quantize import quantized_element
+from mrqc.frontends.onnx.site import LostOperandError, Site
+from mrqc.frontends.onnx.tensors import Constant, Tensor, UnsupportedNodeError
+from mrqc.ir.dtype import DType
+from mrqc.ir.types import FLOAT, Element, TensorType
+
+_KEEPS_CODES = frozenset(
+    ("Flatten", "GlobalMaxPool", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+)
+_SUPPORTED = "FLOAT, or UINT8, INT8, INT16 or INT32 that a DequantizeLinear reads"
+
+
+def input_type(graph: OnnxGraph, port: Port) -> TensorType:
+    """Return the type of an input; for codes, as the DequantizeLinear nodes behind it read them.
+
+    Raises:
+        UnsupportedNodeError: An extent other than the batch is not fixed, the element type is not supported,
+            or it is not clear what the codes mean.
+    """
+    shape = _fixed_shape(port)
+    numpy = numpy_type(port.element_type)
+    dtype = DType.of(numpy) if numpy is not None else None
+    if dtype is None:
+        raise UnsupportedNodeError(f"element type {element_type_name(port.element_type)} is not supported", _SUPPORTED)
+    if dtype is DType.F32:
+        return TensorType(shape, FLOAT)
+    return TensorType(shape, _element_of_codes(graph, port, dtype, shape))
+
+
+def _fixed_shape(port: Port) -> tuple[int, ...]:
+    if port.shape is None:
+        raise UnsupportedNodeError("it has no shape", "only the batch, the leading extent, may be left open")
+    shape: list[int] = []
+    for axis, extent in enumerate(port.shape):
+        if isinstance(extent, int) and extent > 0:
+            shape.append(extent)
+        elif axis == 0:
+            shape.append(1)
+        else:
+            name = f" ({extent!r})" if extent else ""
+            raise UnsupportedNodeError(
+                f"its extent on axis {axis}{name} is not fixed",
+                "only the batch, the leading extent, may be left open",
+            )
+    return tuple(shape)
+
+
+def _element_of_codes(graph: OnnxGraph, port: Port, dtype: DType, shape: tuple[int, ...]) -> Element:
+    readers = list(_readers(graph, port.name))
+    if not readers:
+        raise UnsupportedNodeError(f"nothing says what its {dtype} codes mean", "a DequantizeLinear should read it")
+    constants = _constants(graph)
+    elements = {node.label: _element(node, graph.opset, constants, dtype, shape, port.name) for node in readers}
+    if len(set(elements.values())) > 1:
+        raise UnsupportedNodeError(f"nodes {', '.join(map(repr, elements))} read its codes with different scales")
+    return next(iter(elements.values()))
+
+
+def _element(
+    node: Node, opset: int, constants: Mapping[str, Tensor], dtype: DType, shape: tuple[int, ...], name: str
+) -> Element:
+    try:
+        element = quantized_element(Site(node, opset, constants, Emitter()), dtype, shape)
+    except (KeyError, LostOperandError):
+        raise UnsupportedNodeError(f"node {node.label!r} reads its codes with a scale that is not constant") from None
+    assert element.quantization is not None
+    if not element.quantization.is_per_tensor and node.inputs[0] != name:
+        raise UnsupportedNodeError(
+            f"node {node.label!r} reads its codes, moved, with a scale for each index of an axis"
+        )
+    return element
+
+
+def _constants(graph: OnnxGraph) -> Mapping[str, Tensor]:
+    """Return the constants that a scale can come from before any node is imported."""
+    found: dict[str, Tensor] = {
+        name: Constant(name, array) for name, array in graph.initializers.items() if not isinstance(array, Unreadable)
+    }
+    for node in graph.nodes:
+        content = node.attributes.get("value")
+        if node.op_type == "Constant" and node.outputs and isinstance(content, np.ndarray):
+            found[node.outputs[0]] = Constant(node.outputs[0], content)
+    return found
+
+
+def _readers(graph: OnnxGraph, name: str) -> Iterator[Node]:
+    """Yield each DequantizeLinear that reads the codes of a tensor, moved about or not."""
+    names = {name}
+    for node in graph.nodes:
+        if node.domain or not node.inputs or node.inputs[0] not in names:
+            continue
+        if node.op_type == "DequantizeLinear":
+            yield node
+        elif node.op_type in _KEEPS_CODES:
+            names.update(node.outputs[:1])

@@ -1,0 +1,57 @@
+"""Every operator that is imported, and what to tell about the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mrqc.frontends.onnx.activation import ACTIVATION_RULES
+from mrqc.frontends.onnx.constant import CONSTANT_RULES
+from mrqc.frontends.onnx.contraction import CONTRACTION_RULES
+from mrqc.frontends.onnx.elementwise import ELEMENTWISE_RULES
+from mrqc.frontends.onnx.graph import OLDEST_OPSET
+from mrqc.frontends.onnx.layout import LAYOUT_RULES
+from mrqc.frontends.onnx.pooling import POOLING_RULES
+from mrqc.frontends.onnx.quantize import QUANTIZE_RULES
+from mrqc.frontends.onnx.site import NodeRule
+
+RULES: Mapping[str, NodeRule] = {
+    **QUANTIZE_RULES,
+    **CONTRACTION_RULES,
+    **POOLING_RULES,
+    **ELEMENTWISE_RULES,
+    **ACTIVATION_RULES,
+    **LAYOUT_RULES,
+    **CONSTANT_RULES,
+}
+"""The rule of each operator of ONNX's default domain, in the order of the documentation."""
+
+_ONLY_CLIPS = "Relu and Clip are the activations that can be imported"
+_EXPORT_QDQ = "export the model in the QDQ form (QuantizeLinear and DequantizeLinear around float operators)"
+_HINTS: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu"),
+        _ONLY_CLIPS,
+    ),
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _EXPORT_QDQ),
+    **dict.fromkeys(("QLinearAdd", "QLinearAveragePool", "QLinearGlobalAveragePool", "QGemm"), _EXPORT_QDQ),
+    **dict.fromkeys(("If", "Loop", "Scan"), "export the model without control flow"),
+    "BatchNormalization": "fold it into the convolution before it when quantizing",
+    "DynamicQuantizeLinear": "quantize the model statically",
+    "ReduceMean": "GlobalAveragePool does the same over whole images",
+}
+
+
+def hint_for(op_type: str) -> str:
+    """Return what is possible instead of an operator that cannot be imported, or an empty string."""
+    return _HINTS.get(op_type, "")
+
+
+def support_table() -> str:
+    """Return the operators and their limits as a Markdown document."""
+    rows = "".join(f"| {op_type} | {rule.summary} |\n" for op_type, rule in RULES.items())
+    return (
+        "# ONNX operators\n\n"
+        f"Opset {OLDEST_OPSET} and later. The batch, the leading extent, may be symbolic; it becomes 1.\n"
+        "This table is generated from `mrqc/frontends/onnx`; a test compares them.\n\n"
+        f"| operator | supported |\n|---|---|\n{rows}"
+    )

@@ -1,0 +1,130 @@
+"""Small ONNX models for tests, and how ONNX Runtime and the ONNX reference evaluator run them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+EVALUATOR_OPSET = 21
+"""The reference evaluator has no QuantizeLinear of older opsets; what we use did not change up to here."""
+
+
+class Graph:
+    """An ONNX graph under construction; every method that adds a node returns the name of its result."""
+
+    def __init__(self, opset: int = 13) -> None:
+        self.opset = opset
+        self.nodes: list[NodeProto] = []
+        self.initializers: list[TensorProto] = []
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self.outputs: list[onnx.ValueInfoProto] = []
+        self.extra_domains: list[str] = []
+
+    def input(self, name: str, shape: Sequence[int | str], element_type: int = TensorProto.FLOAT) -> str:
+        self.inputs.append(helper.make_tensor_value_info(name, element_type, list(shape)))
+        return name
+
+    def output(self, name: str, element_type: int = TensorProto.FLOAT) -> str:
+        self.outputs.append(helper.make_tensor_value_info(name, element_type, None))
+        return name
+
+    def constant(self, array: Any, name: str = "") -> str:
+        name = name or f"constant_{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def node(self, op_type: str, *inputs: str, name: str = "", domain: str = "", **attributes: Any) -> str:
+        result = f"{op_type.lower()}_{len(self.nodes)}"
+        self.nodes.append(
+            helper.make_node(op_type, list(inputs), [result], name or result, domain=domain, **attributes)
+        )
+        return result
+
+    def scheme(self, scale: Any, zero_point: Any, dtype: Any) -> tuple[str, str]:
+        return self.constant(np.float32(scale)), self.constant(np.array(zero_point, dtype))
+
+    def quantize(self, x: str, scale: Any, zero_point: Any = 0, dtype: Any = np.uint8, **attributes: Any) -> str:
+        return self.node("QuantizeLinear", x, *self.scheme(scale, zero_point, dtype), **attributes)
+
+    def dequantize(self, x: str, scale: Any, zero_point: Any = 0, dtype: Any = np.uint8, **attributes: Any) -> str:
+        return self.node("DequantizeLinear", x, *self.scheme(scale, zero_point, dtype), **attributes)
+
+    def requantize(self, x: str, scale: Any, zero_point: Any = 0, dtype: Any = np.uint8) -> str:
+        """Add a QuantizeLinear and a DequantizeLinear that share scale and zero point."""
+        scheme = self.scheme(scale, zero_point, dtype)
+        return self.node("DequantizeLinear", self.node("QuantizeLinear", x, *scheme), *scheme)
+
+    def weight(self, codes: NDArray[Any], scale: Any, zero_point: Any = 0, **attributes: Any) -> str:
+        return self.dequantize(self.constant(codes), scale, zero_point, codes.dtype, **attributes)
+
+    def model(self) -> ModelProto:
+        domains = [helper.make_opsetid(domain, 1) for domain in self.extra_domains]
+        return helper.make_model(
+            helper.make_graph(self.nodes, "test", self.inputs, self.outputs, self.initializers),
+            opset_imports=[helper.make_opsetid("", self.opset), *domains],
+            ir_version=8 if self.opset < 19 else 10,
+        )
+
+    def save(self, folder: Path, name: str = "model.onnx") -> Path:
+        path = folder / name
+        path.write_bytes(self.model().SerializeToString())
+        return path
+
+
+def run_onnxruntime(
+    model: ModelProto, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Return the outputs, and tensors between the nodes, with graph optimizations off; one image at a time."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    known = {output.name for output in copy.graph.output}
+    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs if name not in known)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    count = len(next(iter(inputs.values())))
+    runs = [session.run(names, {name: array[i : i + 1] for name, array in inputs.items()}) for i in range(count)]
+    return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*runs, strict=True), strict=True)}
+
+
+def run_in_double_precision(
+    model: ModelProto, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Return the outputs by the ONNX reference evaluator, all floats doubles: ONNX's meaning over the reals."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    for tensor in copy.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            array = numpy_helper.to_array(tensor).astype(np.float64)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    for info in (*copy.graph.input, *copy.graph.output):
+        if info.type.tensor_type.elem_type == TensorProto.FLOAT:
+            info.type.tensor_type.elem_type = TensorProto.DOUBLE
+    for entry in copy.opset_import:
+        if not entry.domain:
+            entry.version = EVALUATOR_OPSET
+    copy.ir_version = 10
+    known = {output.name for output in copy.graph.output}
+    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs if name not in known)
+    evaluator = ReferenceEvaluator(copy)
+    count = len(next(iter(inputs.values())))
+    runs = [
+        evaluator.run(None, {name: _as_double(array[i : i + 1]) for name, array in inputs.items()})
+        for i in range(count)
+    ]
+    names = [output.name for output in copy.graph.output]
+    return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*runs, strict=True), strict=True)}
+
+
+def _as_double(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
