@@ -1,0 +1,54 @@
+"""Clamp and softmax."""
+
+from __future__ import annotations
+
+from mrqc.backends.c.binding import Binding
+from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Number, Table, Tensor, struct_record
+from mrqc.ir import Data, Statement
+from mrqc.ops.int import Clamp, Softmax
+
+
+@C_RULES.register(Clamp)
+def clamp(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a clamp."""
+    del facts
+    op = statement.op
+    assert isinstance(op, Clamp)
+    dtype = op.input.type.dtype
+    arguments = (
+        Tensor(op.input),
+        Number(op.minimum),
+        Number(op.maximum),
+        Number(op.input.type.size),
+        Tensor(statement.result),
+    )
+    return KernelCall("clamp.c", Binding(input=dtype, output=dtype), arguments)
+
+
+@C_RULES.register(Softmax)
+def softmax(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a softmax, in 64 bits only if its table needs them."""
+    op = statement.op
+    assert isinstance(op, Softmax)
+    table = facts.constants[op.table]
+    fits = greatest_softmax_term(op, table) < 1 << 32
+    depth = op.input.type.shape[-1] if op.input.type.shape else 1
+    shape = (("rows", op.input.type.size // depth), ("depth", depth), ("one", op.one))
+    limits = (("zero_point", op.zero_point), ("minimum", op.minimum), ("maximum", op.maximum))
+    arguments = (
+        Tensor(op.input),
+        Table("table", table),
+        struct_record("shape", "softmax_shape", shape),
+        struct_record("range", "code_range", limits),
+        Tensor(statement.result),
+    )
+    binding = Binding(input=op.input.type.dtype, output=op.element.dtype, sum_bits=32 if fits else 64)
+    return KernelCall("softmax.c", binding, arguments)
+
+
+def greatest_softmax_term(op: Softmax, table: Data) -> int:
+    """Return a bound of every sum and product of a softmax."""
+    depth = op.input.type.shape[-1] if op.input.type.shape else 1
+    greatest = int(table.array.max())
+    # Sums of exponentials reach depth * greatest; numerators one exponential times one, and half a sum.
+    return max(depth * greatest, greatest * op.one + depth * greatest // 2)

@@ -1,0 +1,121 @@
+"""Convolutions and fully connected layers: which kernel, and weights in the order that it reads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrqc.backends.c.binding import Binding
+from mrqc.backends.c.calls import C_RULES, Argument, Facts, KernelCall, Null, Record, Table, Tensor, struct_record
+from mrqc.backends.c.requantize import choose_scaling, scale_arguments
+from mrqc.ir import Data, Statement, Value
+from mrqc.ops.int import Conv2D, FullyConnected
+
+SHALLOW_RUN = 24
+"""Dot products shorter than this are slower than one input element times all filters (benchmarks/c_kernels.py)."""
+
+SHALLOW_OUTPUTS = 8
+"""With fewer filters than this there is nothing to gain from taking all of them at once."""
+
+
+@C_RULES.register(FullyConnected)
+def fully_connected(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a fully connected layer."""
+    op = statement.op
+    assert isinstance(op, FullyConnected)
+    rows, depth = op.input.type.shape
+    return _contraction(statement, op, facts, "pointwise.c", facts.constants[op.weight], _matrix(rows, depth, op))
+
+
+@C_RULES.register(Conv2D)
+def conv2d(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a convolution."""
+    op = statement.op
+    assert isinstance(op, Conv2D)
+    weights = facts.constants[op.weight]
+    if is_matrix_product(op):
+        depth = weights.array[0].size
+        return _contraction(
+            statement, op, facts, "pointwise.c", weights, _matrix(op.input.type.size // depth, depth, op)
+        )
+    if op.groups > 1 and op.groups == op.input.type.shape[3] == op.weight.type.shape[0]:
+        side_by_side = Data(np.transpose(weights.array[..., 0], (1, 2, 0)))
+        return _contraction(statement, op, facts, "conv2d_depthwise.c", side_by_side, _conv2d_shape(op))
+    if is_shallow(op):
+        side_by_side = Data(np.transpose(weights.array, (1, 2, 3, 0)))
+        return _contraction(statement, op, facts, "conv2d_shallow.c", side_by_side, _conv2d_shape(op))
+    return _contraction(statement, op, facts, "conv2d.c", weights, _conv2d_shape(op))
+
+
+def is_matrix_product(op: Conv2D) -> bool:
+    """Return whether the windows, one after the other, are the input as it stands in memory.
+
+    True of a 1x1 kernel with stride 1, and of a kernel as large as the image.
+    """
+    if op.groups > 1 or op.window.is_padded:
+        return False
+    _, height, width, _ = op.input.type.shape
+    if op.window.kernel == (1, 1):
+        return op.strides == (1, 1) or (height, width) == (1, 1)
+    return op.window.kernel == (height, width) and op.window.extent == (height, width)
+
+
+def is_shallow(op: Conv2D) -> bool:
+    """Return whether the dot products along a row of taps are too short to be fast."""
+    _, _, taps, depth = op.weight.type.shape
+    run = depth * (taps if op.dilations[1] == 1 else 1)
+    return op.groups == 1 and run < SHALLOW_RUN and op.weight.type.shape[0] >= SHALLOW_OUTPUTS
+
+
+def _contraction(
+    statement: Statement, op: Conv2D | FullyConnected, facts: Facts, kernel: str, weights: Data, shape: Record
+) -> KernelCall:
+    scaling = choose_scaling(op.requantize, facts.bounds[statement.result].magnitude)
+    binding = Binding(
+        input=op.input.type.dtype,
+        output=op.element.dtype,
+        scaling=scaling,
+        rounding=op.requantize.rounding,
+    )
+    arguments: tuple[Argument, ...] = (
+        Tensor(op.input),
+        Table("weights", weights),
+        _bias(op.bias, facts),
+        shape,
+        *scale_arguments(op.requantize, scaling),
+        Tensor(statement.result),
+    )
+    return KernelCall(kernel, binding, arguments)
+
+
+def _bias(bias: Value | None, facts: Facts) -> Argument:
+    return Null() if bias is None else Table("bias", facts.constants[bias])
+
+
+def _matrix(rows: int, depth: int, op: Conv2D | FullyConnected) -> Record:
+    outputs = op.weight.type.shape[0]
+    return struct_record("shape", "pointwise_shape", (("rows", rows), ("depth", depth), ("outputs", outputs)))
+
+
+def _conv2d_shape(op: Conv2D) -> Record:
+    batch, input_height, input_width, input_channels = op.input.type.shape
+    _, output_height, output_width, output_channels = op.output_shape
+    kernel_height, kernel_width = op.window.kernel
+    fields = (
+        ("batch", batch),
+        ("input_height", input_height),
+        ("input_width", input_width),
+        ("input_channels", input_channels),
+        ("output_height", output_height),
+        ("output_width", output_width),
+        ("output_channels", output_channels),
+        ("kernel_height", kernel_height),
+        ("kernel_width", kernel_width),
+        ("stride_height", op.strides[0]),
+        ("stride_width", op.strides[1]),
+        ("padding_top", op.padding[0]),
+        ("padding_left", op.padding[1]),
+        ("dilation_height", op.dilations[0]),
+        ("dilation_width", op.dilations[1]),
+        ("groups", op.groups),
+    )
+    return struct_record("shape", "conv2d_shape", fields)

@@ -1,0 +1,91 @@
+"""One C99 file and its header from an ``int.*`` module."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from mrqc.backends.c.body import BodyWriter
+from mrqc.backends.c.calls import Contents
+from mrqc.backends.c.header import Parameter, header_text, provenance, signature
+from mrqc.backends.c.literals import table_definition
+from mrqc.backends.c.memory import MemoryReport, memory_of, memory_report, select_kernels
+from mrqc.backends.c.names import unique_identifiers
+from mrqc.backends.c.plan import Plan, plan_module
+from mrqc.errors import UsageError
+from mrqc.ir import Module
+
+__all__ = ["CPUS", "MemoryReport", "emit_c", "memory_report"]
+
+CPUS = ("generic",)
+"""What code can be generated for: ``generic`` is portable C99."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def emit_c(module: Module, name: str = "kernel", cpu: str = "generic") -> dict[str, str]:
+    """Return C source and header of a lowered module, by file name.
+
+    The text depends on nothing but module and name.
+
+    Args:
+        module: An ``int.*`` module.
+        name: A C identifier: name of the files, and prefix of the function and the macros.
+        cpu: What to generate code for, one of :data:`CPUS`.
+
+    Raises:
+        UsageError: ``name`` or ``cpu`` is not possible.
+        TargetError: Something in the module cannot be expressed in portable integer C; every finding is listed.
+    """
+    if not _IDENTIFIER.fullmatch(name):
+        raise UsageError(f"the name of a kernel must be a C identifier, found {name!r}")
+    if cpu not in CPUS:
+        raise UsageError(f"no code is generated for cpu {cpu!r} yet (possible: {', '.join(CPUS)})")
+    plan = plan_module(module)
+    kernels = select_kernels(plan)
+    tables = _table_names(plan)
+    taken = {*_IDENTIFIER.findall(kernels.text), *tables.values()}
+    inputs, outputs = _parameters(plan.module, taken)
+    input_names, output_names = ([parameter.name for parameter in each] for each in (inputs, outputs))
+    body = BodyWriter(plan, input_names, output_names, tables, kernels).write()
+    source = [
+        f"/* {provenance(module, f'{name}.c')}\n * The inner loops are written to be optimized for speed (-O3). */",
+        f'#include "{name}.h"\n\n#include <stdint.h>\n#include <string.h>',
+        kernels.text,
+        *(table_definition(table_name, *contents) for contents, table_name in tables.items()),
+        f"{signature(name, inputs, outputs)}\n{{\n{body}\n}}",
+    ]
+    return {
+        f"{name}.c": "\n\n".join(part for part in source if part) + "\n",
+        f"{name}.h": header_text(module, name, inputs, outputs, memory_of(plan, kernels)),
+    }
+
+
+def _table_names(plan: Plan) -> dict[Contents, str]:
+    """Return a name for each different array in flash, after the first layer that needs it."""
+    names: dict[Contents, str] = {}
+    for index, table in plan.tables():
+        stem = f"{table.role}_{index}"
+        if table.contents not in names:
+            taken = sum(name.startswith(f"{stem}_") or name == stem for name in names.values())
+            names[table.contents] = f"{stem}_{taken + 1}" if taken else stem
+    return names
+
+
+def _parameters(module: Module, taken: Iterable[str]) -> tuple[list[Parameter], list[Parameter]]:
+    """Return inputs and outputs under the names that they have in C, none of them ``taken``."""
+    graph = module.graph
+    kinds = ["input"] * len(graph.inputs) + ["output"] * len(graph.outputs)
+    model_names = [value.name for value in graph.inputs] + [output.name for output in graph.outputs]
+    types = [value.type for value in graph.inputs] + [output.value.type for output in graph.outputs]
+    names = unique_identifiers(zip(model_names, kinds, strict=True), taken)
+    macros: list[str] = []
+    for kind, name in zip(kinds, names, strict=True):
+        stem = macro = (kind if kinds.count(kind) == 1 else name).upper()
+        number = 1
+        while macro in macros:
+            number += 1
+            macro = f"{stem}_{number}"
+        macros.append(macro)
+    parameters = [Parameter(*row) for row in zip(names, macros, model_names, types, strict=True)]
+    return parameters[: len(graph.inputs)], parameters[len(graph.inputs) :]

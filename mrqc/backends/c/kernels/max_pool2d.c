@@ -1,0 +1,55 @@
+/* max_pool2d: output = the greatest code of each window; padding never wins, and every window holds an element.
+ *
+ * input [batch][input_height][input_width][channels], output [batch][output_height][output_width][channels].
+ *
+ * Stack: 128 bytes. */
+#include <stdint.h>
+
+#include "channel_block.h"
+#include "pool2d_shape.h"
+#include "slots/input.h"
+#include "slots/output.h"
+#include "tap_range.h"
+
+/* Raises `greatest` to what the window at (top, left) of one image holds, for `count` channels. */
+static inline void max_pool2d_window(const input_t *image, int32_t top, int32_t left, int32_t count,
+                                     const struct pool2d_shape *shape, int32_t *greatest)
+{
+    const struct tap_range rows = clip_taps(top, 1, shape->kernel_height, shape->input_height);
+    const struct tap_range columns = clip_taps(left, 1, shape->kernel_width, shape->input_width);
+    for (int32_t row = rows.first; row < rows.last; row++) {
+        for (int32_t column = columns.first; column < columns.last; column++) {
+            const input_t *pixel = image + ((top + row) * shape->input_width + left + column) * shape->channels;
+            for (int32_t i = 0; i < count; i++) {
+                const int32_t code = load_input(pixel + i);
+                greatest[i] = code > greatest[i] ? code : greatest[i];
+            }
+        }
+    }
+}
+
+void max_pool2d(const input_t *input, const struct pool2d_shape *shape, output_t *output)
+{
+    const int32_t channels = shape->channels;
+    const int32_t pixels = shape->output_height * shape->output_width;
+    const int32_t image_size = shape->input_height * shape->input_width * channels;
+    for (int32_t image = 0; image < shape->batch; image++) {
+        for (int32_t pixel = 0; pixel < pixels; pixel++) {
+            const int32_t top = pixel / shape->output_width * shape->stride_height - shape->padding_top;
+            const int32_t left = pixel % shape->output_width * shape->stride_width - shape->padding_left;
+            for (int32_t channel = 0; channel < channels; channel += CHANNEL_BLOCK) {
+                const int32_t rest = channels - channel;
+                const int32_t count = rest < CHANNEL_BLOCK ? rest : CHANNEL_BLOCK;
+                int32_t greatest[CHANNEL_BLOCK];
+                for (int32_t i = 0; i < count; i++) {
+                    greatest[i] = INT32_MIN;
+                }
+                max_pool2d_window(input + image * image_size + channel, top, left, count, shape, greatest);
+                for (int32_t i = 0; i < count; i++) {
+                    store_output(output + channel + i, greatest[i]);
+                }
+            }
+            output += channels;
+        }
+    }
+}

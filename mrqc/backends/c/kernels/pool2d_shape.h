@@ -1,0 +1,22 @@
+#ifndef MRQC_POOL2D_SHAPE_H
+#define MRQC_POOL2D_SHAPE_H
+
+#include <stdint.h>
+
+/* Geometry of a two-dimensional pool over NHWC tensors. */
+struct pool2d_shape {
+    int32_t batch;
+    int32_t input_height;
+    int32_t input_width;
+    int32_t channels;
+    int32_t output_height;
+    int32_t output_width;
+    int32_t kernel_height;
+    int32_t kernel_width;
+    int32_t stride_height;
+    int32_t stride_width;
+    int32_t padding_top;
+    int32_t padding_left;
+};
+
+#endif

@@ -1,0 +1,83 @@
+"""What the C backend cannot express, found before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mrqc.analysis.accumulators import AccumulatorBound
+from mrqc.backends.c.activation import greatest_softmax_term
+from mrqc.backends.c.layout import TRANSPOSE_RANK, merged_axes
+from mrqc.backends.c.requantize import INT32_MAXIMUM, fits_64_bits
+from mrqc.errors import Diagnostic
+from mrqc.ir import Data, Graph, Module, Statement, Value
+from mrqc.ops.int import INT_OPS, Add, Conv2D, FullyConnected, Softmax, Transpose
+
+ELEMENT_LIMIT = 1 << 30
+"""Indices into a tensor, and twice that, fit int32_t."""
+
+
+def structure_problems(module: Module, constants: Mapping[Value, Data]) -> Iterator[Diagnostic]:
+    """Yield what can be told from the structure alone: foreign ops, floats, sizes, operands that must be constant."""
+    graph = module.graph
+    for value in graph.inputs:
+        yield from (Diagnostic(problem, f"input {value.name!r}") for problem in _type_problems(value))
+    for statement in graph.statements:
+        where = _where(statement)
+        if type(statement.op) not in INT_OPS:
+            yield Diagnostic(f"{statement.op.mnemonic} is not an integer op", where, "lower the module first")
+            continue
+        for result in statement.results:
+            yield from (Diagnostic(problem, where) for problem in _type_problems(result))
+        for role, operand in _needed_constants(statement):
+            if operand not in constants:
+                yield Diagnostic(f"the {role} must be a constant in C, found a computed value", where)
+        if isinstance(statement.op, Transpose) and len(merged_axes(statement.op)) > TRANSPOSE_RANK:
+            yield Diagnostic(f"more than {TRANSPOSE_RANK} axes are transposed at once", where)
+
+
+def arithmetic_problems(
+    graph: Graph, constants: Mapping[Value, Data], bounds: Mapping[Value, AccumulatorBound]
+) -> Iterator[Diagnostic]:
+    """Yield each accumulator that can overflow: C leaves undefined what would happen then."""
+    for statement in graph.statements:
+        op, bound = statement.op, bounds.get(statement.result)
+        if isinstance(op, Softmax):
+            yield from (Diagnostic(text, _where(statement)) for text in _table_problems(op, constants[op.table]))
+        if bound is None or statement.result in constants:
+            continue
+        if isinstance(op, Add):
+            if not fits_64_bits(op.requantize, bound.magnitude):
+                yield Diagnostic("the scaled sum does not fit 64 bits", _where(statement))
+        elif bound.magnitude > INT32_MAXIMUM:
+            message = f"channel {bound.channel} of the accumulator can reach {bound.magnitude} and overflow 32 bits"
+            yield Diagnostic(message, _where(statement))
+
+
+def _needed_constants(statement: Statement) -> Iterator[tuple[str, Value]]:
+    match statement.op:
+        case Conv2D(weight=weight, bias=bias) | FullyConnected(weight=weight, bias=bias):
+            yield "weights", weight
+            if bias is not None:
+                yield "bias", bias
+        case Softmax(table=table):
+            yield "table", table
+        case _:
+            pass
+
+
+def _table_problems(op: Softmax, table: Data) -> Iterator[str]:
+    if int(table.array.min()) < 0 or int(table.array[0]) < 1:
+        yield "a softmax table must hold no negative entry and begin with at least 1"
+    elif greatest_softmax_term(op, table) >= 1 << 63:
+        yield "the sums of the softmax do not fit 64 bits"
+
+
+def _type_problems(value: Value) -> Iterator[str]:
+    if not value.type.dtype.is_integer:
+        yield f"{value} is {value.type.dtype}; the C has no floating point"
+    if value.type.size > ELEMENT_LIMIT:
+        yield f"{value} has {value.type.size} elements; at most 2^30 can be indexed"
+
+
+def _where(statement: Statement) -> str:
+    return str(statement.location) or f"{statement.result} = {statement.op.mnemonic}"
