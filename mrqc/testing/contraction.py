@@ -1,0 +1,206 @@
+"""How convolutions and fully connected layers are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mrqc.ir import DType, Element, Quantization, Value
+from mrqc.ops import int as int_ops
+from mrqc.ops import nn
+from mrqc.ops.int.contraction import ACTIVATION_DTYPES
+from mrqc.testing.arrays import code_arrays, pairs
+from mrqc.testing.draft import (
+    ACCUMULATOR_BUDGET,
+    Draft,
+    Limits,
+    Spread,
+    is_image,
+    strategy_for,
+)
+from mrqc.testing.requantize import requantized
+from mrqc.testing.types import label_scales, single_precision
+
+DEPTH_LIMIT = 1024
+"""Greatest number of inputs of a fully connected layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What a convolution is beside its numbers."""
+
+    weight_shape: tuple[int, int, int, int]
+    strides: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    dilations: tuple[int, int]
+    groups: int
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of both dialects' convolutions."""
+        return {
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilations": self.dilations,
+            "groups": self.groups,
+        }
+
+
+@st.composite
+def geometries(draw: st.DrawFn, operand: Value, limits: Limits) -> Geometry:
+    """Return a strategy for convolutions of ``operand``: any window that fits, or one that keeps the shape.
+
+    A convolution that keeps the shape is what residual additions are built of.
+    """
+    _, height, width, channels = operand.type.shape
+    keeps_shape = draw(st.booleans())
+    groups = draw(st.sampled_from([n for n in range(1, channels + 1) if channels % n == 0]))
+    multiples = st.integers(1, max(1, limits.channels // groups))
+    outputs = channels if keeps_shape else groups * draw(multiples)
+    kernel = draw(pairs(1, 3, 2 if keeps_shape else 1))
+    dilations = draw(pairs(1, 2))
+    if keeps_shape:
+        strides = (1, 1)
+        top, left = (size // 2 * dilation for size, dilation in zip(kernel, dilations, strict=True))
+        padding = (top, left, top, left)
+    else:
+        strides = draw(pairs(1, 3))
+        top, bottom = draw(_borders(height, (kernel[0] - 1) * dilations[0] + 1))
+        left, right = draw(_borders(width, (kernel[1] - 1) * dilations[1] + 1))
+        padding = (top, left, bottom, right)
+    return Geometry((outputs, *kernel, channels // groups), strides, padding, dilations, groups)
+
+
+@st.composite
+def _borders(draw: st.DrawFn, size: int, extent: int) -> tuple[int, int]:
+    """Return a strategy for the padding before and after an axis so that at least one window fits."""
+    before = draw(st.integers(0, 2))
+    missing = max(0, extent - size - before)
+    return before, missing + draw(st.integers(0, 2))
+
+
+def _is_matrix(_limits: Limits, value: Value) -> bool:
+    type_ = value.type
+    return type_.element.is_quantized and type_.rank == 2 and type_.shape[1] <= DEPTH_LIMIT
+
+
+@strategy_for(nn.Conv2D, accepts=is_image)
+def nn_conv2d(draft: Draft, operand: Value) -> Value:
+    """Append a convolution with weights as an importer folds them."""
+    geometry = draft.draw(geometries(operand, draft.limits))
+    weight, bias, spread = _nn_filters(draft, operand, geometry.weight_shape)
+    clamp = draft.clamp_for(spread)
+    spread = spread.clamped(clamp)
+    element = draft.element_for(spread)
+    op = nn.Conv2D(operand, weight, bias, **geometry.attributes, clamp=clamp, element=element)
+    return draft.emit(op, spread)
+
+
+@strategy_for(nn.FullyConnected, accepts=_is_matrix)
+def nn_fully_connected(draft: Draft, operand: Value) -> Value:
+    """Append a fully connected layer with weights as an importer folds them."""
+    outputs = draft.draw(st.integers(1, draft.limits.channels))
+    weight, bias, spread = _nn_filters(draft, operand, (outputs, operand.type.shape[1]))
+    clamp = draft.clamp_for(spread)
+    spread = spread.clamped(clamp)
+    element = draft.element_for(spread)
+    return draft.emit(nn.FullyConnected(operand, weight, bias, clamp=clamp, element=element), spread)
+
+
+def _nn_filters(draft: Draft, operand: Value, shape: tuple[int, ...]) -> tuple[Value, Value | None, Spread]:
+    """Draw weights and perhaps a bias; say where the results will lie."""
+    codes, element = _nn_weights(draft, shape)
+    assert element.quantization is not None
+    real = element.quantization.dequantize(codes).reshape(shape[0], -1)
+    weight = draft.constant(nn.Constant, codes, element)
+    source = draft.spreads[operand]
+    means = real.sum(axis=1) * source.mean
+    deviations = np.sqrt(np.square(real).sum(axis=1)) * source.deviation
+    bias = None
+    if draft.draw(st.booleans()):
+        percent = draft.draw(code_arrays((shape[0],), -100, 100))
+        bias_codes, bias_element = _nn_bias(percent / 100 * deviations, operand, element.quantization)
+        means = means + percent / 100 * deviations
+        bias = draft.constant(nn.Constant, bias_codes, bias_element)
+    # Some 99 % of a normal distribution lie within 2.5 deviations.
+    low, high = (means - 2.5 * deviations).min(), (means + 2.5 * deviations).max()
+    return weight, bias, Spread(float(low), float(high))
+
+
+def _nn_weights(draft: Draft, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], Element]:
+    """Draw weight codes, and scales that keep the deviation of the activations."""
+    depth = int(np.prod(shape[1:]))
+    gains = st.sampled_from((1.0, 0.5, 1.7))
+    if draft.scheme.per_axis:
+        codes = draft.draw(code_arrays(shape, -127, 127))
+        spread = np.sqrt(np.square(codes).reshape(shape[0], -1).mean(axis=1))
+        gain = np.array(draft.draw(st.lists(gains, min_size=shape[0], max_size=shape[0])))
+        free = gain / (np.maximum(spread, 1.0) * np.sqrt(depth))
+        per_axis = [single_precision(scale) for scale in free]
+        return codes, Element(DType.I8, Quantization.per_axis(per_axis, [0] * shape[0], 0))
+    dtype = draft.scheme.activation
+    codes = draft.draw(code_arrays(shape, dtype.minimum, dtype.maximum))
+    zero_point = 0
+    if not draft.scheme.symmetric:
+        middle = (dtype.minimum + dtype.maximum + 1) // 2
+        zero_point = middle + draft.draw(st.integers(-40, 40))
+    spread = np.sqrt(np.square(codes - zero_point).mean())
+    scale = draft.draw(gains) / (max(float(spread), 1.0) * np.sqrt(depth))
+    return codes, Element.per_tensor(dtype, single_precision(scale), zero_point)
+
+
+def _nn_bias(real: NDArray[np.float64], operand: Value, weights: Quantization) -> tuple[NDArray[np.int64], Element]:
+    """Return a bias on the grid of the products, its scale rounded to single precision as files have it."""
+    assert operand.type.quantization is not None
+    grid = [single_precision(operand.type.quantization.scale * scale) for scale in weights.scales]
+    axis = None if weights.is_per_tensor else 0
+    quantization = Quantization(tuple(grid), (0,) * len(grid), axis)
+    return quantization.quantize(real, DType.I32.minimum, DType.I32.maximum), Element(DType.I32, quantization)
+
+
+def _is_integer_image(limits: Limits, value: Value) -> bool:
+    return is_image(limits, value) and value.type.dtype in ACTIVATION_DTYPES
+
+
+@strategy_for(int_ops.Conv2D, accepts=_is_integer_image)
+def int_conv2d(draft: Draft, operand: Value) -> Value:
+    """Append a convolution whose accumulator fits 32 bits."""
+    geometry = draft.draw(geometries(operand, draft.limits))
+    weight, bias, bound = _int_filters(draft, operand, geometry.weight_shape)
+    requantize, element = draft.draw(requantized(bound, geometry.weight_shape[0]))
+    attributes = geometry.attributes
+    op = int_ops.Conv2D(operand, weight, bias, **attributes, requantize=requantize, element=element)
+    return draft.emit(op)
+
+
+@strategy_for(int_ops.FullyConnected, accepts=_is_matrix)
+def int_fully_connected(draft: Draft, operand: Value) -> Value:
+    """Append a fully connected layer whose accumulator fits 32 bits."""
+    outputs = draft.draw(st.integers(1, draft.limits.channels))
+    weight, bias, bound = _int_filters(draft, operand, (outputs, operand.type.shape[1]))
+    requantize, element = draft.draw(requantized(bound, outputs))
+    return draft.emit(int_ops.FullyConnected(operand, weight, bias, requantize=requantize, element=element))
+
+
+def _int_filters(draft: Draft, operand: Value, shape: tuple[int, ...]) -> tuple[Value, Value | None, int]:
+    """Draw weights and perhaps a bias; return them with the greatest magnitude of the accumulator."""
+    dtype = operand.type.dtype
+    input_magnitude = max(-dtype.minimum, dtype.maximum)
+    depth = int(np.prod(shape[1:]))
+    largest = min(127, ACCUMULATOR_BUDGET // (input_magnitude * depth) - 1)
+    least = -128 if largest == 127 else -largest
+    codes = draft.draw(code_arrays(shape, least, largest))
+    weight = draft.constant(int_ops.Constant, codes, Element.per_tensor(DType.I8, draft.draw(label_scales())))
+    bound = int(np.abs(codes).reshape(shape[0], -1).sum(axis=1).max()) * input_magnitude
+    if not draft.draw(st.booleans()):
+        return weight, None, bound
+    # Mostly of the size of the products; at times as large as the accumulator allows.
+    reach = draft.draw(st.sampled_from((bound // 4, ACCUMULATOR_BUDGET - 1)))
+    bias_codes = draft.draw(code_arrays((shape[0],), -reach, reach))
+    element = Element.per_tensor(DType.I32, draft.draw(label_scales()))
+    bias = draft.constant(int_ops.Constant, bias_codes, element)
+    return weight, bias, bound + reach

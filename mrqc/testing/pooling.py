@@ -1,0 +1,81 @@
+"""How pools are drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from mrqc.ir import Value
+from mrqc.ops import int as int_ops
+from mrqc.ops import nn
+from mrqc.ops.int.contraction import ACTIVATION_DTYPES
+from mrqc.testing.arrays import pairs
+from mrqc.testing.draft import Draft, Limits, Spread, is_image, strategy_for
+from mrqc.testing.requantize import requantized
+
+
+@st.composite
+def pool_windows(draw: st.DrawFn, operand: Value) -> dict[str, Any]:
+    """Return a strategy for kernel, strides and padding of a pool over ``operand``, global pools included."""
+    _, height, width, _ = operand.type.shape
+    if draw(st.booleans()):
+        return {"kernel": (height, width), "strides": (1, 1), "padding": (0, 0, 0, 0)}
+    down, top, bottom = draw(_axis(height))
+    across, left, right = draw(_axis(width))
+    strides = draw(pairs(1, 3))
+    return {"kernel": (down, across), "strides": strides, "padding": (top, left, bottom, right)}
+
+
+@st.composite
+def _axis(draw: st.DrawFn, size: int) -> tuple[int, int, int]:
+    """Return a strategy for kernel and padding along one axis; no window lies in the padding alone."""
+    kernel = draw(st.integers(1, 3))
+    before = draw(st.integers(0, kernel - 1))
+    after = draw(st.integers(max(0, kernel - size - before), kernel - 1))
+    return kernel, before, after
+
+
+def _is_integer_image(limits: Limits, value: Value) -> bool:
+    return is_image(limits, value) and value.type.dtype in ACTIVATION_DTYPES
+
+
+@strategy_for(nn.AveragePool2D, accepts=is_image)
+def nn_average_pool2d(draft: Draft, operand: Value) -> Value:
+    """Append an average pool; its means lie closer together than its inputs."""
+    window = draft.draw(pool_windows(operand))
+    source = draft.spreads[operand]
+    half = source.deviation * (3 / (window["kernel"][0] * window["kernel"][1])) ** 0.5
+    spread = Spread(max(source.low, source.mean - half), min(source.high, source.mean + half))
+    clamp = draft.clamp_for(spread)
+    spread = spread.clamped(clamp)
+    element = draft.element_for(spread)
+    include = draft.draw(st.booleans())
+    op = nn.AveragePool2D(operand, **window, count_include_pad=include, clamp=clamp, element=element)
+    return draft.emit(op, spread)
+
+
+@strategy_for(nn.MaxPool2D, accepts=is_image)
+def nn_max_pool2d(draft: Draft, operand: Value) -> Value:
+    """Append a max pool, mostly at the input's own scale."""
+    window = draft.draw(pool_windows(operand))
+    clamp = draft.clamp_for(draft.spreads[operand])
+    spread = draft.spreads[operand].clamped(clamp)
+    element = draft.element_for(spread) if draft.draw(st.booleans()) else operand.type.element
+    return draft.emit(nn.MaxPool2D(operand, **window, clamp=clamp, element=element), spread)
+
+
+@strategy_for(int_ops.AveragePool2D, accepts=_is_integer_image)
+def int_average_pool2d(draft: Draft, operand: Value) -> Value:
+    """Append an average pool with any divisor."""
+    window = draft.draw(pool_windows(operand))
+    dtype = operand.type.dtype
+    bound = max(-dtype.minimum, dtype.maximum) * window["kernel"][0] * window["kernel"][1]
+    requantize, element = draft.draw(requantized(bound))
+    return draft.emit(int_ops.AveragePool2D(operand, **window, requantize=requantize, element=element))
+
+
+@strategy_for(int_ops.MaxPool2D, accepts=_is_integer_image)
+def int_max_pool2d(draft: Draft, operand: Value) -> Value:
+    """Append a max pool."""
+    return draft.emit(int_ops.MaxPool2D(operand, **draft.draw(pool_windows(operand))))

@@ -1,0 +1,45 @@
+"""How changes of quantization are drawn: nn.quantize, nn.dequantize and int.rescale."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from mrqc.ir import FLOAT, Value
+from mrqc.ops import int as int_ops
+from mrqc.ops import nn
+from mrqc.ops.int.contraction import ACTIVATION_DTYPES
+from mrqc.testing.draft import Draft, Limits, Spread, is_quantized, strategy_for
+from mrqc.testing.requantize import requantized
+
+
+def _is_real_or_quantized(limits: Limits, value: Value) -> bool:
+    return value.type.element == FLOAT or is_quantized(limits, value)
+
+
+@strategy_for(nn.Quantize, accepts=_is_real_or_quantized)
+def nn_quantize(draft: Draft, operand: Value) -> Value:
+    """Append a quantization of reals, or of codes at another scale."""
+    spread = draft.spreads.get(operand)
+    if spread is None:
+        reach = float(2 ** draft.draw(st.integers(0, 4)))
+        spread = Spread(-reach * draft.draw(st.sampled_from((0.0, 0.3, 1.0))), reach)
+    return draft.emit(nn.Quantize(operand, draft.element_for(spread)), spread)
+
+
+@strategy_for(nn.Dequantize, accepts=is_quantized)
+def nn_dequantize(draft: Draft, operand: Value) -> Value:
+    """Append the way back to reals."""
+    return draft.emit(nn.Dequantize(operand))
+
+
+def _is_integer(_limits: Limits, value: Value) -> bool:
+    return value.type.dtype in ACTIVATION_DTYPES
+
+
+@strategy_for(int_ops.Rescale, accepts=_is_integer)
+def int_rescale(draft: Draft, operand: Value) -> Value:
+    """Append a change of zero point, scale or width."""
+    dtype = operand.type.dtype
+    zero_point = draft.draw(st.one_of(st.just(0), st.integers(dtype.minimum, dtype.maximum)))
+    requantize, element = draft.draw(requantized(dtype.maximum - dtype.minimum))
+    return draft.emit(int_ops.Rescale(operand, zero_point, requantize, element))
