@@ -1,0 +1,101 @@
+"""``mrqc lower``: the main job, from a model to a file for a target."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mrqc.cli import library, options
+from mrqc.cli.console import note, write_diagnostic, write_json
+from mrqc.cli.emission import Emitter, choose_emitter, emitted_texts, output_paths
+from mrqc.cli.modules import PassLog, instruments, load_model
+from mrqc.files import check_destination, write_files
+
+if TYPE_CHECKING:
+    from mrqc.ir.graph import Module
+
+
+def lower(
+    model: options.Model,
+    target: options.RequiredTarget,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT", help="kernel.c also writes kernel.h; or net.mrq.")
+    ],
+    emit: Annotated[
+        Emitter | None, typer.Option("--emit", help="What to write; by default what OUT's suffix says.")
+    ] = None,
+    calib: Annotated[
+        Path | None,
+        typer.Option("--calib", metavar="PATH", help="Calibration data; this release reads it but needs none."),
+    ] = None,
+    cpu: options.Cpu = "generic",
+    io: Annotated[
+        options.InputOutput, typer.Option("--io", help="Whose scales inputs and outputs have.")
+    ] = options.InputOutput.TARGET,
+    passes: options.Pipeline = None,
+    print_after: options.PrintAfter = None,
+    check_bits: options.CheckBits = False,
+    json: options.Json = False,
+) -> None:
+    """Lower MODEL to a target, as C or text.
+
+    The result is proved to be what the target can run; nothing is written otherwise.
+    """
+    start = time.perf_counter()
+    options.check_cpu(cpu)
+    emitter = choose_emitter(output, emit)
+    for path in output_paths(output, emitter):
+        check_destination(path)
+    with library.progress.activity("starting") as shown:
+        scheme = library.targets.load_target(target)
+        module = load_model(model, shown)
+        if calib is not None:
+            _read_calibration(calib, module)
+        log = PassLog(shown)
+        lowered = library.compiler.lower(
+            module, scheme, io=io.value, passes=passes, instruments=instruments(log, print_after, check_bits)
+        )
+        shown.describe(f"writing {output.name}")
+        texts = emitted_texts(lowered, output, emitter, cpu)
+        write_files(texts)
+        facts = _facts(lowered, log, time.perf_counter() - start)
+    if json:
+        write_json({**facts, "files": [str(path) for path in texts]})
+    else:
+        write_diagnostic(_summary(lowered, facts, texts))
+
+
+def _read_calibration(path: Path, module: Module) -> None:
+    """Open the data, so that a mistake shows although nothing uses it yet."""
+    if len(module.graph.inputs) == 1:
+        library.calibration.open_data(path, module.graph.inputs[0])
+    note("--calib: re-quantization is data-free in this release; the data has no influence on the result")
+
+
+def _facts(lowered: Module, log: PassLog, seconds: float) -> dict[str, object]:
+    memory = library.c.memory_report(lowered)
+    graph = lowered.graph
+    return {
+        "inputs": [library.report.tensor_facts(value.name, value.type) for value in graph.inputs],
+        "outputs": [library.report.tensor_facts(output.name, output.value.type) for output in graph.outputs],
+        "arena_bytes": memory.arena_bytes,
+        "constant_bytes": memory.constant_bytes,
+        "seconds": round(seconds, 3),
+        "passes": [{**asdict(record), "seconds": round(record.seconds, 6)} for record in log.records],
+    }
+
+
+def _summary(lowered: Module, facts: dict[str, object], texts: dict[Path, str]) -> str:
+    graph = lowered.graph
+    rows = [("input", *library.report.describe_tensor(value.name, value.type)) for value in graph.inputs]
+    rows += [("output", *library.report.describe_tensor(out.name, out.value.type)) for out in graph.outputs]
+    table = library.report.format_table(rows, indent="  ")
+    return (
+        f"{lowered.name} for {lowered.fact('target')}: {', '.join(str(path) for path in texts)}\n{table}"
+        f"  arena {facts['arena_bytes']} bytes, constants {facts['constant_bytes']} bytes, "
+        f"{facts['seconds']:.1f} s\n"
+    )

@@ -1,0 +1,80 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from mrqc.errors import UsageError
+
+
+class Engine(StrEnum):
+    """What runs a lowered module."""
+
+    SIMULATOR = "simulator"
+    C = "c"
+
+
+class InputOutput(StrEnum):
+    """In whose quantization a lowered module takes its inputs and gives its outputs."""
+
+    TARGET = "target"
+    ORIGINAL = "original"
+
+
+Model: TypeAlias = Annotated[
+    str, typer.Argument(metavar="MODEL", help="An .onnx or .mrq file; - reads .mrq text from stdin.")
+]
+Target: TypeAlias = Annotated[
+    str | None, typer.Option("--target", metavar="NAME|FILE.toml", help="What to lower to; see mrqc targets.")
+]
+RequiredTarget: TypeAlias = Annotated[
+    str, typer.Option("--target", metavar="NAME|FILE.toml", help="What to lower to; see mrqc targets.")
+]
+TextOutput: TypeAlias = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE.mrq", help="Where to write; stdout by default.")
+]
+Pipeline: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--passes", metavar="PIPELINE", help="name,name{option=value},… or a named pipeline; see mrqc passes."
+    ),
+]
+PrintAfter: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--print-after", metavar="PASS|all", help="Print the module after these passes to stderr."),
+]
+CheckBits: TypeAlias = Annotated[
+    bool,
+    typer.Option("--check-bits", help="Check, on random inputs, that exact passes change no bit."),
+]
+EngineChoice: TypeAlias = Annotated[
+    Engine, typer.Option("--engine", help="What runs the lowered module: numpy, or the emitted C, compiled.")
+]
+Cpu: TypeAlias = Annotated[
+    str, typer.Option("--cpu", metavar="NAME", help="Which processor the C is written for: generic.")
+]
+Compiler: TypeAlias = Annotated[
+    str | None, typer.Option("--compiler", metavar="NAME", help="The C compiler, such as gcc or clang.")
+]
+Mean: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--mean", metavar="X[,X…]", help="Subtracted from 8-bit pixels, per channel if several."),
+]
+Std: TypeAlias = Annotated[
+    str | None, typer.Option("--std", metavar="X[,X…]", help="8-bit pixels are divided by it, after --mean.")
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def check_cpu(cpu: str) -> None:
+    """Refuse what no C is written for, before any work is done.
+
+    Raises:
+        UsageError: The processor is not ``generic``.
+    """
+    if cpu != "generic":
+        raise UsageError(f"--cpu {cpu}: not available in this release (possible: generic)")

@@ -1,0 +1,101 @@
+"""From a classifier's module to its scores: what it answers, and the logits behind the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrqc.errors import InputError
+from mrqc.ir.graph import Module, Output
+from mrqc.ir.op import Value
+from mrqc.ir.types import TensorType
+from mrqc.ops import int as int_ops
+from mrqc.ops import nn
+from mrqc.ops.structure import ReshapeBase
+
+# What can stand between a softmax and the output without changing which number belongs to which class.
+_AFTER_SOFTMAX = (nn.Quantize, nn.Dequantize, nn.Clip, ReshapeBase, int_ops.Rescale, int_ops.Clamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a classifier says of some images.
+
+    Attributes:
+        answers: Real values of its output, of shape images, classes.
+        logits: The same before the softmax; the answers themselves where the model has none.
+    """
+
+    answers: NDArray[np.float64]
+    logits: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredModule:
+    """A classifier that also returns its logits.
+
+    Attributes:
+        module: The module, with one more output if it ends in a softmax.
+        answer: The model's output.
+        logits: The output that holds the softmax's input, or the model's output again.
+    """
+
+    module: Module
+    answer: Output
+    logits: Output
+
+    @classmethod
+    def of(cls, module: Module) -> ScoredModule:
+        """Return ``module`` with its logits as an output.
+
+        The softmax of probabilities would say little about how far two models are apart: one at the end is
+        looked through; a quantize, dequantize, clamp or reshape behind it is part of it.
+
+        Raises:
+            InputError: The module has not exactly one input and one output of scores for each image.
+        """
+        graph = module.graph
+        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+            raise InputError(
+                f"module {module.name}: only a model of one input and one output can be evaluated; this has "
+                f"{len(graph.inputs)} and {len(graph.outputs)}"
+            )
+        answer, images = graph.outputs[0], graph.inputs[0].type.shape[:1]
+        if answer.value.type.shape[:1] != images or answer.value.type.rank < 2:
+            raise InputError(
+                f"module {module.name}: output {answer.name!r} of shape {list(answer.value.type.shape)} "
+                "does not hold one row of class scores for each image"
+            )
+        value = _logits(module, answer.value)
+        if value is None:
+            return cls(module, answer, answer)
+        logits = Output(f"{answer.name}_logits", value)
+        return cls(module.with_graph(replace(graph, outputs=(answer, logits))), answer, logits)
+
+    def scores(self, outputs: dict[str, NDArray[Any]]) -> Scores:
+        """Return the real-valued scores in what the module's run gave."""
+        return Scores(
+            _real(self.answer.value.type, outputs[self.answer.name]),
+            _real(self.logits.value.type, outputs[self.logits.name]),
+        )
+
+
+def _logits(module: Module, value: Value) -> Value | None:
+    """Return the input of the softmax that ends the module, or None where none does."""
+    statement = module.graph.definitions.get(value)
+    while statement is not None and isinstance(statement.op, _AFTER_SOFTMAX):
+        statement = module.graph.definitions.get(statement.op.operands[0])
+    if statement is None or not isinstance(statement.op, nn.Softmax | int_ops.Softmax):
+        return None
+    # A softmax that runs along anything but the classes is no softmax over them.
+    classes = value.type.size // value.type.shape[0]
+    return statement.op.input if statement.op.input.type.shape[-1] == classes else None
+
+
+def _real(type_: TensorType, array: NDArray[Any]) -> NDArray[np.float64]:
+    reals = array.astype(np.float64) if type_.quantization is None else type_.quantization.dequantize(array)
+    classes = type_.size // type_.shape[0]
+    return reals.reshape(-1, classes)
