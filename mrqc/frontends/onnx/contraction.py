@@ -38,7 +38,7 @@ def import_conv(site: Site) -> Tensor:
 
 
 def import_gemm(site: Site) -> Tensor:
-    """With constant B and C; alpha and beta go into the scales of B and C and must not be negative."""
+    """With constant B and C; a positive alpha and a beta that is not negative go into their scales."""
     rows = site.float_operand(0)
     weight = site.constant(1, "weight")
     if len(rows.shape) != 2 or len(weight.shape) != 2:

@@ -168,10 +168,16 @@ def _node(node: NodeProto) -> Node:
         _text(node.op_type),
         "" if domain in DEFAULT_DOMAINS else domain,
         _text(node.name),
-        tuple(map(_text, node.input)),
+        _without_absent_end(tuple(map(_text, node.input))),
         tuple(map(_text, node.output)),
         {_text(attribute.name): _content(attribute) for attribute in node.attribute},
     )
+
+
+def _without_absent_end(names: tuple[str, ...]) -> tuple[str, ...]:
+    while names and not names[-1]:
+        names = names[:-1]
+    return names
 
 
 def _content(attribute: AttributeProto) -> AttributeContent:

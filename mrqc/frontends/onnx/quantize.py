@@ -20,7 +20,7 @@ from mrqc.ops import nn
 
 
 def import_quantize(site: Site) -> Tensor:
-    """To INT8, UINT8, INT16 or INT32, with constant scales for the whole tensor or along one axis."""
+    """To INT8, UINT8 or INT16, with constant scales for the whole tensor or along one axis."""
     _require_single_precision(site, "precision")
     tensor = site.operand(0)
     element = quantized_element(site, _result_dtype(site), tensor.shape)
@@ -94,7 +94,7 @@ def _result_dtype(site: Site) -> DType:
         if numpy is None:
             raise UnsupportedNodeError(f"codes of element type {element_type_name(wanted)} are not supported")
     dtype = DType.U8 if numpy is None else DType.of(numpy)
-    if dtype is None or not dtype.is_integer:
+    if dtype is None or dtype not in (DType.I8, DType.U8, DType.I16):
         raise UnsupportedNodeError(f"codes of type {numpy} are not supported")
     return dtype
 

@@ -100,9 +100,16 @@ class Constant:
         return replace(self, array=self.array.reshape(shape), element=element)
 
     def scaled(self, factor: float) -> Constant:
-        """Return the tensor times a positive factor, which goes into the scales of a quantized one."""
+        """Return the tensor times a positive factor, which goes into the scales of a quantized one.
+
+        Raises:
+            UnsupportedNodeError: The product is beyond single precision.
+        """
         if self.element is None or self.element.quantization is None:
-            return replace(self, array=(self.array.astype(np.float64) * factor).astype(np.float32))
+            scaled = self.array.astype(np.float64) * factor
+            if np.abs(scaled).max(initial=0) > np.finfo(np.float32).max:
+                raise UnsupportedNodeError(f"tensor {self.name!r} times {factor} is beyond single precision")
+            return replace(self, array=scaled.astype(np.float32))
         quantization = self.element.quantization
         scales = tuple(scale * factor for scale in quantization.scales)
         return replace(self, element=replace(self.element, quantization=replace(quantization, scales=scales)))

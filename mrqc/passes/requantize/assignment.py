@@ -86,12 +86,12 @@ def joint_scales(
         problem.add(edge.source, edge.sink, costs[difference])
     solution = np.asarray(minimize(problem), np.float64) / BINS
     fractions = _settle(solution, edges, _pins(groups, demands, solution))
-    scales: list[float] = []
+    chosen: list[float] = []
     for index, demand in enumerate(demands):
         candidate = np.exp2([fractions[groups.fraction_group[index]] + groups.offset[index]])
-        scales.append(float(_best_octave(demand, candidate, target.activation)[1][0]))
-    _allow_shifts(scales, groups, contractions, target)
-    return scales
+        chosen.append(float(_best_octave(demand, candidate, target.activation)[1][0]))
+    _allow_shifts(chosen, groups, contractions, target)
+    return chosen
 
 
 def weight_scales(weights: WeightGrid, input_scale: float, output_scale: float, target: Target) -> NDArray[np.float64]:

@@ -101,6 +101,6 @@ class WeightGrid:
 
 
 def _squared_errors(levels: NDArray[np.int32], ratio: NDArray[np.float64], scheme: WeightScheme) -> NDArray[np.float64]:
-    """Return the squared distance, in old codes, from each level to the nearest code of a grid ``ratio`` times wider."""
+    """Return the squared distance, in old codes, of each level from a grid ``ratio`` times as wide."""
     quantized = np.clip(np.rint(levels / ratio), scheme.minimum, scheme.maximum) * ratio
     return (quantized - levels) ** 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,11 @@ def test_pools(op_type: str, attributes: dict[str, Any], tmp_path: Path) -> None
     unary(op_type, (1, 3, 7, 8), tmp_path, **attributes)
 
 
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+def test_ceil_mode_adds_no_window_that_begins_in_the_padding(op_type: str, tmp_path: Path) -> None:
+    unary(op_type, (1, 3, 3, 3), tmp_path, kernel_shape=[2, 2], strides=[3, 3], pads=[0, 0, 1, 1], ceil_mode=1)
+
+
 def test_average_pool_that_counts_its_padding(tmp_path: Path) -> None:
     unary("AveragePool", (1, 3, 6, 6), tmp_path, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)
 
@@ -191,6 +197,16 @@ def test_add_of_differently_laid_out_tensors(tmp_path: Path) -> None:
     transposes = [s for s in module.graph.statements if s.op.mnemonic == "nn.transpose"]
     # Once into NHWC, and each output back.
     assert len(transposes) == 3
+
+
+@pytest.mark.parametrize("first", list(permutations(range(4))))
+def test_transposes_compose(first: tuple[int, ...], tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.node("Conv", graph.input("x", (1, 2, 3, 4)), graph.constant(reals(5, 2, 1, 1)))
+    moved = graph.node("Transpose", graph.node("Transpose", image, perm=list(first)), perm=[2, 0, 3, 1])
+    row = graph.node("Reshape", moved, graph.constant(np.array([1, -1])))
+    graph.output(graph.node("Relu", row))
+    check(graph, tmp_path, x=reals(1, 2, 3, 4))
 
 
 @pytest.mark.parametrize(
