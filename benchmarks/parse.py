@@ -2,8 +2,8 @@
 
     python benchmarks/parse.py [--statements N] [--megabytes M]
 
-Prints the CPU seconds to print and to parse each, and the peak of resident memory. The first parse of a process also builds
-the parser from its grammar; that is measured apart.
+Prints the CPU seconds to print and to parse each, and the peak of resident memory. The first parse of a process
+also builds the parser from its grammar; that is measured apart.
 """
 
 import argparse

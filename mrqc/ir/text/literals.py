@@ -112,9 +112,9 @@ def single_texts(numbers: NDArray[Any]) -> list[str]:
 def _single_text(number: np.float32, bits: str) -> str:
     if number != number:
         return "nan" if bits == _F32_NAN_BITS else bits
-    # Reading goes through double precision, which for a few numbers rounds the shortest text to a neighbour.
-    short = str(number)
-    return short if np.float32(float(short)) == number else repr(float(number))
+    # Reading goes through double precision, which for a few numbers may round the shortest text to a neighbour.
+    short = float(str(number))
+    return repr(short) if np.float32(short) == number else repr(float(number))
 
 
 def read_singles(texts: list[str]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from mrqc.ir.text.source import SourceText, TextError
 from mrqc.ir.text.syntax import ModuleSyntax, SyntaxBuilder, Token
 
 PIECES: dict[str, tuple[str, ...]] = {
-    "OPERANDS": ("VALUE",),
+    "HEAD": ("VALUE", "OP"),
     "RECORD": ("RECORD", "NUMBERS", "NUMBER", "DTYPE", "WORD", "STRING"),
     "LOCATION": ("STRING",),
     "NUMBERS": (),
@@ -81,8 +81,8 @@ class TokenLexer(Lexer):
 
     def _parts(self, piece: str, data: str, start: int, end: int) -> list[Token]:
         found: list[Token] = []
-        # The first character is the piece's own bracket.
-        for match in self._inside[piece].finditer(data, start + 1, end):
+        # A record must not be found as a part of itself.
+        for match in self._inside[piece].finditer(data, start + (piece == "RECORD"), end):
             kind = match.lastgroup
             assert kind, "every alternative has a name"
             if piece == "RECORD":

@@ -16,8 +16,8 @@ class Token:
         type: Name of the terminal.
         text: The characters.
         start: Offset of the first one.
-        parts: The tokens that matter inside a piece (names of operands, entries of a record, sources of a
-            location), without brackets and commas.
+        parts: The tokens that matter inside a piece (results, op and operands of a head, entries of a
+            record, sources of a location), without brackets and commas.
     """
 
     __slots__ = ("parts", "start", "text", "type")
@@ -155,11 +155,16 @@ class SyntaxBuilder(Transformer[Any, ModuleSyntax]):
 
     def statement(self, parts: list[Any]) -> StatementSyntax:
         """Return one statement."""
-        return StatementSyntax(*parts)
+        (results, mnemonic, operands), attributes, types, location = parts
+        return StatementSyntax(results, mnemonic, operands, attributes, types, location)
 
-    def operands(self, parts: list[Any]) -> list[Token]:
-        """Return the operands, with or without brackets around them."""
-        return parts[0].parts if parts and parts[0].type == "OPERANDS" else parts
+    def head(self, parts: list[Any]) -> tuple[Any, ...]:
+        """Return results, mnemonic and operands of a statement."""
+        if len(parts) > 1:
+            return tuple(parts)
+        tokens = parts[0].parts
+        middle = next(index for index, token in enumerate(tokens) if token.type == "OP")
+        return (tokens[:middle], tokens[middle], tokens[middle + 1 :])
 
     def location(self, parts: list[Any]) -> list[Token]:
         """Return the sources."""
@@ -216,4 +221,4 @@ class SyntaxBuilder(Transformer[Any, ModuleSyntax]):
     def _all(self, parts: list[Any]) -> list[Any]:
         return parts
 
-    inputs = outputs = results = types = blobs = _all
+    inputs = outputs = results = operands = types = blobs = _all
