@@ -59,15 +59,11 @@ class QdqGraph:
         bias = self.constant(f"{name}.bias_quantized", layer.bias)
         bias_scale = self.constant(f"{name}.bias_scale", np.array(layer.bias_scale, np.float32))
         return [
-            self.node(
-                "DequantizeLinear", f"{name}/weight_dequantize", [weight, *weight_meaning], f"{name}.weight"
-            ),
+            self.node("DequantizeLinear", f"{name}/weight_dequantize", [weight, *weight_meaning], f"{name}.weight"),
             self.node("DequantizeLinear", f"{name}/bias_dequantize", [bias, bias_scale], f"{name}.bias"),
         ]
 
-    def convolution(
-        self, name: str, source: str, layer: QuantizedLayer, stride: int = 1, group: int = 1
-    ) -> str:
+    def convolution(self, name: str, source: str, layer: QuantizedLayer, stride: int = 1, group: int = 1) -> str:
         """Add a "same"-padded convolution and its parameters; returns the float result."""
         _, _, size, _ = layer.weight.shape
         return self.node(

@@ -75,9 +75,7 @@ def quantize_layer(weight: FloatArray, bias: FloatArray, input_encoding: Encodin
 
 def quantize(parameters: Parameters, calibration: Activations) -> QuantizedNetwork:
     """Quantize the network after the activations that calibration images gave rise to."""
-    encodings = {
-        name: encoding_of_range(float(value.min()), float(value.max())) for name, value in calibration.items()
-    }
+    encodings = {name: encoding_of_range(float(value.min()), float(value.max())) for name, value in calibration.items()}
     # The pixels' range is part of the data format; calibration images need not show all of it.
     encodings["image"] = encoding_of_range(0.0, LARGEST_PIXEL)
     layers = {

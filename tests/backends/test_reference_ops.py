@@ -91,6 +91,30 @@ def test_conv2d_with_floats(
     assert_meaning(module, seed)
 
 
+@given(st.data(), st.sampled_from((0, 1, 2)), st.booleans(), CLAMPS, SEEDS)
+def test_contractions_with_scales_along_another_axis(
+    data: st.DataObject, axis: int, floats: bool, clamp: tuple[float, float], seed: int
+) -> None:
+    """Results whose scale changes from image to image, row to row or column to column."""
+    images = FLOAT if floats else data.draw(elements(ANY_SCALE))
+    weight = data.draw(elements(ANY_SCALE, 5))
+    shape = (2, 3, 4, 5)
+    result = data.draw(elements(ANY_SCALE, shape[axis], axis))
+    module = module_of(
+        [TensorType((2, 3, 4, 2), images)],
+        lambda x, w: nn.Conv2D(x, w, clamp=clamp, element=result),
+        [stored(TensorType((5, 1, 1, 2), weight), seed + 10)],
+    )
+    assert_meaning(module, seed)
+    if axis == 0:
+        dense = module_of(
+            [TensorType((2, 6), images)],
+            lambda x, w: nn.FullyConnected(x, w, clamp=clamp, element=result),
+            [stored(TensorType((5, 6), weight), seed + 10)],
+        )
+        assert_meaning(dense, seed)
+
+
 @given(st.data(), st.integers(1, 30), st.integers(1, 4), st.booleans(), CLAMPS, SEEDS)
 def test_fully_connected(
     data: st.DataObject, depth: int, outputs: int, related: bool, clamp: tuple[float, float], seed: int

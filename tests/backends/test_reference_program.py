@@ -76,6 +76,21 @@ def test_neither_batch_nor_slices_have_any_influence(
         assert found[name].tobytes() == np.concatenate([trace[name] for trace in expected]).tobytes(), name
 
 
+@pytest.mark.parametrize("shape", [(333,), (5, 5, 37)])
+def test_the_last_bit_of_a_float_sum_does_not_depend_on_the_batch(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(2)
+    dense = len(shape) == 1
+    builder = GraphBuilder()
+    x = builder.add_input("x", TensorType((1, *shape), FLOAT))
+    weight = random.normal(size=(19, *shape) if dense else (19, 3, 3, shape[2])).astype(np.float32)
+    w = builder.emit(nn.Constant(Data(weight), FLOAT))
+    y = builder.emit(nn.FullyConnected(x, w) if dense else nn.Conv2D(x, w))
+    program = ReferenceProgram(Module("m", builder.finish([Output("y", y)])))
+    many = random.normal(size=(23, *shape))
+    apart = [program.dequantized(one[None])["y"] for one in many]
+    assert program.dequantized(many)["y"].tobytes() == np.concatenate(apart).tobytes()
+
+
 def test_float_and_quantized_paths_agree() -> None:
     """The same convolution over doubles and over exact integers: equal but for the clamp."""
     trace = ReferenceProgram(mixed_network()).trace(images(20))

@@ -1,0 +1,124 @@
+"""From real model files to C: every shared QDQ model and the project's own, on both targets, with real inputs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import mrqc
+from mrqc.backends.c.harness import STRICT_FLAGS, CompiledKernel
+from mrqc.calibration import open_data
+from mrqc.report import evaluate
+
+MODELS = ("digits", "resnet8.qdq.u8", "resnet8.qdq.s8_pc", "mobilenet_v2_qat_u8", "mobilenet_v2_ptq_s8")
+TARGETS = ("sym-npu", "pow2-npu")
+
+
+def model_path(name: str, assets: Path, digits: Path) -> Path:
+    return digits / "digits.onnx" if name == "digits" else assets / "models" / f"{name}.onnx"
+
+
+def data_path(name: str, assets: Path, digits: Path) -> Path:
+    if name == "digits":
+        return digits / "calib.npz"
+    return assets / "data" / ("cifar10/calib.npz" if name.startswith("resnet8") else "imagenet/calib")
+
+
+@cache
+def lowered(path: Path, target: str) -> tuple[mrqc.Module, mrqc.Module]:
+    original = mrqc.load(path)
+    return original, mrqc.lower(original, target)
+
+
+def real_inputs(original: mrqc.Module, data: Path, count: int) -> NDArray[Any]:
+    """Real values of the model's input, as a host would hand them to any lowering of it."""
+    if data.is_dir():
+        files = sorted(data.glob("*.jpg"))[:count]
+        codes = np.stack([np.asarray(Image.open(file)) for file in files])
+        quantization = original.graph.inputs[0].type.quantization
+        assert quantization is not None
+        return quantization.dequantize(codes)
+    return np.load(data)["x"][:count].astype(np.float64)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_c_gives_the_simulators_bytes(name: str, target: str, assets: Path, digits: Path) -> None:
+    original, module = lowered(model_path(name, assets, digits), target)
+    inputs = real_inputs(original, data_path(name, assets, digits), 4 if name.startswith("mobilenet") else 64)
+    expected = mrqc.simulate(module)(inputs)
+    with CompiledKernel(module, optimization="-O1" if name.startswith("mobilenet") else "-O2") as kernel:
+        (found,) = kernel.run(inputs).values()
+    assert found.dtype == expected.dtype
+    assert np.count_nonzero(found != expected) == 0
+    assert len(np.unique(expected)) > 2
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("mobilenet")])
+def test_sanitizers_have_nothing_to_say(name: str, target: str, assets: Path, digits: Path) -> None:
+    original, module = lowered(model_path(name, assets, digits), target)
+    inputs = real_inputs(original, data_path(name, assets, digits), 16)
+    expected = mrqc.simulate(module)(inputs)
+    with CompiledKernel(module, sanitize=True, optimization="-O1") as kernel:
+        (found,) = kernel.run(inputs).values()
+    assert np.array_equal(found, expected)
+
+
+# The least share of equal answers, from calibration images; the figures of the validation data are in the README.
+AGREEMENT = {
+    ("digits", "sym-npu"): 0.99,
+    ("digits", "pow2-npu"): 0.98,
+    ("resnet8.qdq.u8", "sym-npu"): 0.88,
+    ("resnet8.qdq.u8", "pow2-npu"): 0.85,
+    ("mobilenet_v2_qat_u8", "sym-npu"): 0.93,
+    ("mobilenet_v2_qat_u8", "pow2-npu"): 0.87,
+}
+
+
+@pytest.mark.parametrize(("name", "target"), AGREEMENT, ids=[f"{name}-{target}" for name, target in AGREEMENT])
+def test_answers_survive_the_move(name: str, target: str, assets: Path, digits: Path) -> None:
+    original, module = lowered(model_path(name, assets, digits), target)
+    data = open_data(data_path(name, assets, digits), original.graph.inputs[0])
+    result = evaluate(original, module, data, limit=32 if name.startswith("mobilenet") else 256)
+    assert result.agreement is not None
+    assert result.agreement >= AGREEMENT[name, target]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang", "g++"])
+def test_the_c_of_a_real_model_compiles_without_a_word(
+    compiler: str, assets: Path, digits: Path, tmp_path: Path
+) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    _, module = lowered(model_path("resnet8.qdq.s8_pc", assets, digits), "pow2-npu")
+    for file, text in mrqc.emit_c(module).items():
+        (tmp_path / file).write_text(text)
+    flags = ["-x", "c++", "-Wall", "-Wextra", "-Werror"] if compiler == "g++" else [*STRICT_FLAGS]
+    command = [compiler, *flags, "-O2", "-c", "kernel.c", "-o", "kernel.o"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_the_original_io_of_a_real_model(assets: Path, digits: Path) -> None:
+    """With --io original the codes of the file go in and come out."""
+    original = mrqc.load(model_path("resnet8.qdq.u8", assets, digits))
+    module = mrqc.lower(original, "pow2-npu", io="original")
+    assert module.graph.inputs[0].type.dtype == "u8"
+    assert module.graph.outputs[0].value.type.dtype == "u8"
+    images = np.load(assets / "data" / "cifar10" / "calib.npz")["x"][:32]
+    codes = mrqc.simulate(module)(images)
+    expected = mrqc.reference(original).run(images.astype(np.float32))
+    (probabilities,) = expected.values()
+    assert np.mean(codes.argmax(axis=1) == probabilities.argmax(axis=1)) >= 0.8
+    with CompiledKernel(module, sanitize=True, optimization="-O1") as kernel:
+        (found,) = kernel.run(images).values()
+    assert np.array_equal(found, codes)
