@@ -19,7 +19,8 @@ demo: $(STAMP)
 	$(BIN)/python examples/digits/demo.py
 
 test: $(STAMP)
-	$(BIN)/pytest -q -n 2
+	# One BLAS thread for each of the two workers: more only wait for each other.
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -122,7 +122,7 @@ class InputConverter:
         if self._holds_codes(samples.dtype):
             return samples
         if np.issubdtype(samples.dtype, np.floating):
-            self._check_finite(samples, source)
+            _check_finite(samples, source)
             return self._from_reals(samples.astype(np.float64))
         expected = f"{dtype.numpy} codes" if dtype.is_integer else "uint8 pixels"
         raise InputError(
@@ -180,10 +180,13 @@ class InputConverter:
             )
         return quantization.quantize(reals, dtype.minimum, dtype.maximum).astype(dtype.numpy)
 
-    def _check_finite(self, samples: NDArray[Any], source: str) -> None:
-        bad = np.count_nonzero(~np.isfinite(samples))
-        if bad:
-            raise InputError(f"{source}: {bad} of {samples.size} numbers are infinite or not a number")
+
+def _check_finite(samples: NDArray[Any], source: str) -> None:
+    # What overflows single precision would be infinite to a float model.
+    with np.errstate(over="ignore"):
+        bad = np.count_nonzero(~np.isfinite(samples.astype(np.float32)))
+    if bad:
+        raise InputError(f"{source}: {bad} of {samples.size} numbers are infinite in float32, or not a number")
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

@@ -13,9 +13,11 @@ from mrqc.cli import library, options
 from mrqc.cli.console import note, write_diagnostic, write_json
 from mrqc.cli.emission import Emitter, choose_emitter, emitted_texts, output_paths
 from mrqc.cli.modules import PassLog, instruments, load_model
+from mrqc.errors import TargetError
 from mrqc.files import check_destination, write_files
 
 if TYPE_CHECKING:
+    from mrqc.backends.c import MemoryReport
     from mrqc.ir.graph import Module
 
 
@@ -61,8 +63,9 @@ def lower(
         )
         shown.describe(f"writing {output.name}")
         texts = emitted_texts(lowered, output, emitter, cpu)
+        facts = _facts(lowered, log)
         write_files(texts)
-        facts = _facts(lowered, log, time.perf_counter() - start)
+    facts["seconds"] = round(time.perf_counter() - start, 3)
     if json:
         write_json({**facts, "files": [str(path) for path in texts]})
     else:
@@ -76,17 +79,27 @@ def _read_calibration(path: Path, module: Module) -> None:
     note("--calib: re-quantization is data-free in this release; the data has no influence on the result")
 
 
-def _facts(lowered: Module, log: PassLog, seconds: float) -> dict[str, object]:
-    memory = library.c.memory_report(lowered)
+def _facts(lowered: Module, log: PassLog) -> dict[str, object]:
+    memory = _memory(lowered)
     graph = lowered.graph
     return {
         "inputs": [library.report.tensor_facts(value.name, value.type) for value in graph.inputs],
         "outputs": [library.report.tensor_facts(output.name, output.value.type) for output in graph.outputs],
-        "arena_bytes": memory.arena_bytes,
-        "constant_bytes": memory.constant_bytes,
-        "seconds": round(seconds, 3),
+        "arena_bytes": None if memory is None else memory.arena_bytes,
+        "constant_bytes": None if memory is None else memory.constant_bytes,
+        "seconds": 0.0,
         "passes": [{**asdict(record), "seconds": round(record.seconds, 6)} for record in log.records],
     }
+
+
+def _memory(lowered: Module) -> MemoryReport | None:
+    """Return what the C takes, or None where ``--passes`` stopped at a module that is not C yet."""
+    if not library.bit_check.is_integer_module(lowered):
+        return None
+    try:
+        return library.c.memory_report(lowered)
+    except TargetError:
+        return None
 
 
 def _summary(lowered: Module, facts: dict[str, object], texts: dict[Path, str]) -> str:
@@ -94,8 +107,8 @@ def _summary(lowered: Module, facts: dict[str, object], texts: dict[Path, str]) 
     rows = [("input", *library.report.describe_tensor(value.name, value.type)) for value in graph.inputs]
     rows += [("output", *library.report.describe_tensor(out.name, out.value.type)) for out in graph.outputs]
     table = library.report.format_table(rows, indent="  ")
+    memory = f"arena {facts['arena_bytes']} bytes, constants {facts['constant_bytes']} bytes, "
     return (
         f"{lowered.name} for {lowered.fact('target')}: {', '.join(str(path) for path in texts)}\n{table}"
-        f"  arena {facts['arena_bytes']} bytes, constants {facts['constant_bytes']} bytes, "
-        f"{facts['seconds']:.1f} s\n"
+        f"  {'' if facts['arena_bytes'] is None else memory}{facts['seconds']:.1f} s\n"
     )

@@ -66,11 +66,22 @@ def types_by_name(module: Module) -> dict[str, TensorType]:
 
 
 def arrays_as_json(arrays: Mapping[str, NDArray[Any]], types: Mapping[str, TensorType]) -> list[object]:
-    """Return every array with its facts and its elements as nested lists; shapes are those of the arrays."""
+    """Return every array with its facts and its elements as nested lists; shapes are those of the arrays.
+
+    JSON has no infinity and no not-a-number: they become null.
+    """
     return [
-        {**tensor_facts(name, types[name]), "shape": list(array.shape), "values": array.tolist()}
+        {**tensor_facts(name, types[name]), "shape": list(array.shape), "values": _as_lists(array)}
         for name, array in arrays.items()
     ]
+
+
+def _as_lists(array: NDArray[Any]) -> object:
+    strange = ~np.isfinite(array)
+    if strange.any():
+        array = array.astype(object)
+        array[strange] = None
+    return array.tolist()
 
 
 def describe_arrays(arrays: Mapping[str, NDArray[Any]], types: Mapping[str, TensorType]) -> Iterator[tuple[str, ...]]:

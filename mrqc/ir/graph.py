@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import mrqc.ir.text as module_text
 from mrqc.ir.location import UNKNOWN, Location
 from mrqc.ir.op import Op, Value
 
@@ -83,6 +84,10 @@ class Module:
     name: str
     graph: Graph
     metadata: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Return the text of the module, constants included; it parses back to the equal module."""
+        return module_text.print_module(self)
 
     def fact(self, key: str) -> str | None:
         """Return the metadata of that key, or None."""

@@ -107,10 +107,10 @@ def evaluate(
             )
             student = _Timed(candidate, runner)
         for batch in data.batches(batch_size_for(original.graph.inputs[0]), total):
-            expected = teacher.scores(batch.samples, original)
+            expected = teacher.scores(batch.samples)
             found = None
             if student is not None:
-                found = student.scores(data.converter.real_values(batch.samples), original)
+                found = student.scores(data.converter.real_values(batch.samples))
             tally.add(batch, offset, expected, found)
             if progress is not None:
                 progress(tally.images, total)
@@ -125,13 +125,12 @@ class _Timed:
     runner: Runner
     seconds: float = 0.0
 
-    def scores(self, samples: NDArray[Any], original: Module) -> Scores:
+    def scores(self, samples: NDArray[Any]) -> Scores:
         """Return the scores of samples, whose number need not be a multiple of the model's batch."""
-        extent = original.graph.inputs[0].type.shape[0]
-        missing = -len(samples) % extent
+        (value,) = self.scored.module.graph.inputs
+        missing = -len(samples) % value.type.shape[0]
         if missing:
             samples = np.concatenate([samples, np.repeat(samples[-1:], missing, axis=0)])
-        (value,) = self.scored.module.graph.inputs
         start = time.perf_counter()
         outputs = self.runner.run({value.name: samples})
         self.seconds += time.perf_counter() - start

@@ -13,6 +13,7 @@ from mrqc.testing.assertions import (
 )
 from mrqc.testing.draft import OP_STRATEGIES, Limits, OpStrategy, Scheme
 from mrqc.testing.inputs import inputs_for, random_inputs
+from mrqc.testing.merging import side_by_side
 from mrqc.testing.modules import INT_LAYERS, NN_LAYERS, int_modules, nn_modules, op_modules, schemes
 from mrqc.testing.qdq import as_qdq, qdq_modules
 from mrqc.testing.requantize import requantizations
@@ -50,5 +51,6 @@ __all__ = [
     "run_module",
     "scales",
     "schemes",
+    "side_by_side",
     "tensor_types",
 ]

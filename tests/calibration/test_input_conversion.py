@@ -94,11 +94,16 @@ def test_real_values_undo_the_quantization() -> None:
         (image_input(FLOAT), PIXELS.astype(np.int8), "samples of int8, but input 'image' takes uint8 pixels"),
         (image_input(U8), PIXELS[:, :1], r"shape \[2, 1, 2, 3\], but input 'image' takes \[N, 2, 2, 3\]"),
         (image_input(U8), PIXELS[0], r"shape \[2, 2, 3\], but input 'image' takes \[N, 2, 2, 3\]"),
-        (image_input(FLOAT), np.full((1, 2, 2, 3), np.nan), "12 of 12 numbers are infinite or not a number"),
+        (
+            image_input(FLOAT),
+            np.full((1, 2, 2, 3), np.nan),
+            "12 of 12 numbers are infinite in float32, or not a number",
+        ),
+        (image_input(FLOAT), np.full((1, 2, 2, 3), 1e300), "12 of 12 numbers are infinite"),
         (Value("row", TensorType((1, 4), I8)), np.zeros((2, 4), np.uint8), "samples of uint8, but input 'row'"),
         (Value("raw", TensorType((1, 4), Element(DType.I8))), np.zeros((2, 4)), "codes without a scale"),
     ],
-    ids=["u8 input", "codes for floats", "height", "no batch", "nan", "no image", "no scale"],
+    ids=["u8 input", "codes for floats", "height", "no batch", "nan", "too great", "no image", "no scale"],
 )
 def test_what_does_not_fit_is_named(value: Value, samples: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -128,6 +128,16 @@ def test_a_target_that_cannot_run_the_model(mrqc: CommandLine, clip_model: Path,
     assert not (tmp_path / "k.c").exists()
 
 
+def test_a_model_without_scales_cannot_be_lowered(mrqc: CommandLine, softmax_model: Path, tmp_path: Path) -> None:
+    result = mrqc("lower", softmax_model, "--target", "pow2-npu", "-o", tmp_path / "k.c")
+    assert_refused(result, 1, "softmax")
+    assert not (tmp_path / "k.c").exists()
+
+
+def test_a_compiler_that_is_not_there(mrqc: CommandLine, integer_model: Path) -> None:
+    assert_refused(mrqc("verify", integer_model, "--compiler", "no-such-cc"), 1, "no-such-cc")
+
+
 @pytest.mark.parametrize("output", ["file/k.c", "gone/k.c", "folder.c"])
 def test_outputs_that_cannot_be_written(mrqc: CommandLine, integer_model: Path, tmp_path: Path, output: str) -> None:
     (tmp_path / "file").write_text("precious")

@@ -11,6 +11,8 @@ import pytest
 from command_line import ROOT, CommandLine
 
 import mrqc as library
+from mrqc.cli.tensors import arrays_as_json
+from mrqc.ir import FLOAT, TensorType
 
 REAL_MODELS = ["mobilenet_v2_qat_u8", "mobilenet_v2_ptq_s8", "resnet8.qdq.u8", "resnet8.qdq.s8_pc"]
 
@@ -80,6 +82,16 @@ def test_lower_keeps_the_original_scales_if_asked(mrqc: CommandLine, clip_model:
     assert json_of(mrqc(*arguments))["inputs"][0]["dtype"] == "i8"
 
 
+def test_a_shorter_pipeline_can_be_written_as_text_only(mrqc: CommandLine, clip_model: Path, tmp_path: Path) -> None:
+    arguments = ("lower", clip_model, "--target", "pow2-npu", "--passes", "requantize")
+    facts = json_of(mrqc(*arguments, "-o", tmp_path / "half.mrq", "--json"))
+    assert facts["arena_bytes"] is facts["constant_bytes"] is None
+    assert [record["name"] for record in facts["passes"]] == ["requantize"]
+    assert "bytes" not in mrqc(*arguments, "-o", tmp_path / "half.mrq").err
+    assert mrqc(*arguments, "-o", tmp_path / "half.c").code == 2
+    assert not (tmp_path / "half.c").exists()
+
+
 def test_calibration_data_is_opened_and_said_to_be_unused(
     mrqc: CommandLine, clip_model: Path, labelled_data: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +156,12 @@ def test_run_takes_real_values_and_names(mrqc: CommandLine, clip_model: Path, tm
     (output,) = found["outputs"]
     assert (output["name"], output["shape"], output["dtype"]) == ("y", [2, 6], "u8")
     assert output["values"] == [[6, 6, 6, 20, 44, 44], [8] * 6]
+
+
+def test_numbers_that_json_does_not_have_become_null() -> None:
+    types = {"y": TensorType((2,), FLOAT)}
+    (entry,) = arrays_as_json({"y": np.array([1.5, np.inf])}, types)
+    assert json.dumps(entry, allow_nan=False).endswith('"values": [1.5, null]}')
 
 
 def test_both_engines_give_the_same_file(

@@ -159,7 +159,7 @@ def array_of(numbers: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDAr
 
 def format_assignment(keyword: str, name: str, array: NDArray[Any]) -> list[str]:
     """Return the lines of a run or expect directive, wrapped."""
-    numbers = [f"{number}" for number in array.ravel().tolist()]
+    numbers = [str(number) for number in array.ravel()]
     text = f"// {keyword}: {name} = [{', '.join(numbers)}]"
     return textwrap.wrap(text, LINE_WIDTH, subsequent_indent="//   ", break_long_words=False)
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from mrqc.backends.c.harness import CompiledKernel
 from mrqc.errors import MrqcError
-from mrqc.ir import Graph, Module, Output, Statement, Value
+from mrqc.ir import Module
+from mrqc.testing import side_by_side
 
 
 def int_module(case: Case) -> Module | None:
@@ -32,32 +33,12 @@ def compiled_outputs(cases: Sequence[Case]) -> list[list[dict[str, NDArray[Any]]
     assert len(modules) == len(cases)
     runs = [[inputs_of(module, run) for run in case.runs] for case, module in zip(cases, modules, strict=True)]
     joined = [{name: np.concatenate([run[name] for run in of_case]) for name in of_case[0]} for of_case in runs]
-    with CompiledKernel(merged(modules), sanitize=True) as kernel:
+    with CompiledKernel(side_by_side(modules), sanitize=True) as kernel:
         outputs = kernel.run(merged_inputs(modules, joined))
     return [
         list(_split(index, module, of_case, outputs))
         for index, (module, of_case) in enumerate(zip(modules, runs, strict=True))
     ]
-
-
-def merged(modules: Sequence[Module]) -> Module:
-    """Return one module that holds all of ``modules`` side by side, their names prefixed with their index."""
-    inputs: list[Value] = []
-    statements: list[Statement] = []
-    outputs: list[Output] = []
-    for index, module in enumerate(modules):
-        new = {value: Value(f"{index}_{value.name}", value.type) for value in module.graph.values()}
-        inputs += [new[value] for value in module.graph.inputs]
-        statements += [
-            Statement(
-                tuple(new[result] for result in statement.results),
-                statement.op.map_operands(new.__getitem__),
-                statement.location,
-            )
-            for statement in module.graph.statements
-        ]
-        outputs += [Output(f"{index}_{output.name}", new[output.value]) for output in module.graph.outputs]
-    return Module("filetests", Graph(tuple(inputs), tuple(statements), tuple(outputs)))
 
 
 def merged_inputs(modules: Sequence[Module], fed: Sequence[Arrays]) -> dict[str, NDArray[Any]]:

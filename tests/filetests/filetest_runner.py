@@ -100,17 +100,24 @@ def _assert_run(run: Run, outputs: Arrays, engine: str) -> None:
         name, numbers = directive.assignment
         assert name in outputs, f"line {directive.first + 1}: outputs are {list(outputs)}"
         found = outputs[name]
-        expected = np.array(numbers, found.dtype)
-        assert found.ravel().tolist() == expected.ravel().tolist(), f"line {directive.first + 1}, {engine}"
+        assert _holds(numbers, found), (
+            f"line {directive.first + 1}, {engine}: {numbers} became {found.ravel().tolist()}"
+        )
+
+
+def _holds(numbers: Any, found: NDArray[Any]) -> bool:
+    return bool(np.array_equal(np.array(numbers, found.dtype).ravel(), found.ravel()))
 
 
 def updated(path: Path) -> str:
     """Return the content of a file with all expectations rewritten."""
     content = path.read_text(encoding="utf-8")
-    # Each case is read again from the new content, since the ones before it may have moved it.
     for index in range(len(read_cases(path, content))):
-        case = read_cases(path, content)[index]
-        content = with_lines(case, _edits(case))
+        # Each case is read again from the new content, since the ones before it may have moved it; and twice, since
+        # another number of findings moves the module that they point into.
+        for _ in range(2):
+            case = read_cases(path, content)[index]
+            content = with_lines(case, _edits(case))
     return content
 
 
@@ -127,6 +134,7 @@ def _edits(case: Case) -> list[tuple[Directive, Sequence[str]]]:
     for run in case.runs:
         outputs = run_module(module, inputs_of(module, run))
         for directive in run.expected:
-            name, _ = directive.assignment
-            edits.append((directive, format_assignment("expect", name, outputs[name])))
+            name, numbers = directive.assignment
+            if not _holds(numbers, outputs[name]):
+                edits.append((directive, format_assignment("expect", name, outputs[name])))
     return edits

@@ -27,6 +27,7 @@ from mrqc.testing import (
     qdq_modules,
     random_inputs,
     run_module,
+    side_by_side,
 )
 
 COMPILED_EXAMPLES = max(1, settings.default.max_examples // 4) if settings.default else 12
@@ -81,19 +82,32 @@ def split(module: Module, inputs: dict[str, NDArray[Any]]) -> list[dict[str, NDA
 @settings(max_examples=COMPILED_EXAMPLES)
 @given(st.data())
 def test_compiled_c_gives_the_simulators_bits(data: st.DataObject) -> None:
-    module = data.draw(int_modules())
+    module = side_by_side(data.draw(st.lists(int_modules(), min_size=1, max_size=3)))
     inputs = data.draw(inputs_for(module))
     assert_c_matches_simulator(module, inputs, sanitize=True)
     assert inputs.keys() == {value.name for value in module.graph.inputs}
 
 
 @pytest.mark.parametrize("op", INT_OPS, ids=lambda op: op.mnemonic)
-@settings(max_examples=1)
+@settings(max_examples=2)
 @given(data=st.data())
 def test_compiled_c_of_each_op(op: type[Op], data: st.DataObject) -> None:
-    module = data.draw(op_modules(op))
+    modules = data.draw(st.lists(op_modules(op), min_size=4, max_size=8))
+    module = side_by_side(modules)
     assert_c_matches_simulator(module, random_inputs(module, 4), sanitize=True)
-    assert len(module.graph.outputs) == 1
+    assert len(module.graph.outputs) == len(modules)
+
+
+@given(st.lists(int_modules(), min_size=2, max_size=3))
+def test_modules_side_by_side_compute_what_each_does(modules: list[Module]) -> None:
+    together = side_by_side(modules)
+    assert verify(together) == []
+    inputs = random_inputs(together, 3)
+    outputs = run_module(together, inputs)
+    for index, module in enumerate(modules):
+        alone = run_module(module, {value.name: inputs[f"{index}_{value.name}"] for value in module.graph.inputs})
+        found = {name: outputs[f"{index}_{name}"] for name in alone}
+        assert_same_arrays(alone, found, f"module {index}")
 
 
 @pytest.mark.parametrize(

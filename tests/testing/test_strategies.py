@@ -13,12 +13,21 @@ from mrqc.ir import DType, Module
 from mrqc.numerics import Rounding
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.testing import code_arrays, inputs_for, int_modules, nn_modules, qdq_modules, random_inputs, run_module
+from mrqc.testing import (
+    code_arrays,
+    inputs_for,
+    int_modules,
+    nn_modules,
+    op_modules,
+    qdq_modules,
+    random_inputs,
+    run_module,
+)
 
 Predicate = Callable[[Module], bool]
 
 DRAWS = settings(
-    max_examples=400,
+    max_examples=250,
     phases=[Phase.generate],
     database=None,
     derandomize=True,
@@ -123,12 +132,21 @@ def test_nn_modules_contain(wanted: Predicate, some_nn_modules: list[Module]) ->
 
 def test_failures_shrink_to_something_small() -> None:
     module = find(
-        int_modules(awkward_names=False, max_layers=3),
-        some(int_ops.Rescale),
-        settings=settings(max_examples=200, database=None, derandomize=True, suppress_health_check=list(HealthCheck)),
+        op_modules(int_ops.Rescale),
+        lambda module: module.graph.inputs[0].type.size > 1,
+        settings=settings(
+            max_examples=20,
+            phases=[Phase.generate, Phase.shrink],
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
     )
-    assert [statement.op.mnemonic for statement in module.graph.statements] == ["int.rescale"]
-    assert module.graph.inputs[0].type.size == 1
+    (statement,) = module.graph.statements
+    assert isinstance(statement.op, int_ops.Rescale)
+    assert statement.result.type.size == 2
+    # The shift that takes nine bits to eight.
+    assert statement.op.requantize == int_ops.Requantize((1,), (1,), Rounding.HALF_UP, 0, -128, 127)
 
 
 def test_scales_fit_the_values() -> None:

@@ -156,3 +156,9 @@ def test_the_example_model_round_trips(digits):
 @pytest.mark.parametrize("name", ["mobilenet_v2_qat_u8", "mobilenet_v2_ptq_s8", "resnet8.qdq.u8", "resnet8.qdq.s8_pc"])
 def test_real_models_round_trip(assets, name):
     assert_round_trip(assets / "models" / f"{name}.onnx")
+
+
+def test_the_string_of_a_module_is_its_text() -> None:
+    module = mrqc.parse('module @m {} {\n  inputs (%x : tensor<1x2xi8>)\n  return (%x as "y")\n}\n')
+    assert mrqc.parse(str(module)) == module
+    assert str(module) == mrqc.print_module(module)

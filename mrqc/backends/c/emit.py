@@ -44,7 +44,7 @@ def emit_c(module: Module, name: str = "kernel", cpu: str = "generic") -> dict[s
     plan = plan_module(module)
     kernels = select_kernels(plan)
     tables = _table_names(plan)
-    taken = {*_IDENTIFIER.findall(kernels.text), *tables.values()}
+    taken = {*kernels.identifiers, *tables.values()}
     inputs, outputs = _parameters(plan.module, taken)
     input_names, output_names = ([parameter.name for parameter in each] for each in (inputs, outputs))
     body = BodyWriter(plan, input_names, output_names, tables, kernels).write()

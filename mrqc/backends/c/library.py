@@ -19,6 +19,7 @@ _SYSTEM_INCLUDE = re.compile(r"^#include <[^>]+>\n", re.MULTILINE)
 _GUARD = re.compile(r"\A((?:/\*.*?\*/\n)?)#ifndef (MRQC_\w+_H)\n#define \2\n(.*)\n#endif\n\Z", re.DOTALL)
 _FUNCTION = re.compile(r"^(?:static inline )?[A-Za-z_][\w ]*[ *](\w+)\(", re.MULTILINE)
 _OPENING_COMMENT = re.compile(r"\A(/\*(?:(?!\*/).)*\*/)\n\n(?!/\*)", re.DOTALL)
+_DEFINITION = re.compile(r"^static [\w ]*[ *](\w+)\(|^enum { (\w+) = |^struct (\w+) {$|^} (\w+);$", re.MULTILINE)
 _STACK = re.compile(r"\s*Stack: (\d+) bytes\.")
 _LIST = re.compile(r"^(static [\w ]*[ *]\w+\(| +\w+\()((?:[^();{}]|\([^();{}]*\))*)(\)\n\{|\);)$", re.MULTILINE)
 """The head of a function, or a statement that calls one."""
@@ -197,6 +198,11 @@ class Selection:
     def stack_bytes(self) -> int:
         """The most that a kernel and what it calls keep in arrays on the stack."""
         return max(self._stack.values(), default=0)
+
+    @property
+    def identifiers(self) -> set[str]:
+        """The names that they define at file scope."""
+        return {next(filter(None, groups)) for groups in _DEFINITION.findall(self.text)}
 
     @property
     def text(self) -> str:

@@ -18,8 +18,6 @@ _COLUMNS = {1: 20, 2: 14, 4: 8}
 
 _FIELDS_WIDTH = 90
 
-_LEAST_INT32 = str(DType.I32.minimum)
-
 
 def integer(value: int) -> str:
     """Return an ``int32_t`` constant expression; C has no literal for the least one, only for its negation."""
@@ -67,12 +65,22 @@ def _content(content: int | tuple[int, ...]) -> str:
 
 
 def _lines(array: NDArray[Any]) -> str:
-    """Return the elements, some on each line; the printing of whole lists is what keeps millions of weights quick."""
+    """Return the elements, some on each line."""
     flat = array.reshape(-1)
+    if array.dtype.itemsize == 1:
+        return _byte_lines(flat)
     columns = _COLUMNS[array.dtype.itemsize]
-    whole = flat.size // columns * columns
-    rows: list[list[int]] = flat[:whole].reshape(-1, columns).tolist()
-    if whole < flat.size:
-        rows.append(flat[whole:].tolist())
-    text = "".join([f"    {str(row)[1:-1]},\n" for row in rows])
-    return text.replace(_LEAST_INT32, integer(DType.I32.minimum)) if array.dtype.itemsize == 4 else text
+    rows = [flat[start : start + columns].tolist() for start in range(0, flat.size, columns)]
+    return "".join(f"    {', '.join(map(integer, row))},\n" for row in rows)
+
+
+def _byte_lines(flat: NDArray[Any]) -> str:
+    """Return 8-bit elements in columns of one width: looked up, not printed, since there are millions of weights."""
+    names = np.array([f"{value:4d}," for value in range(-128, 256)], "S5")
+    cells = names[flat.astype(np.int16) + 128].view(np.uint8).reshape(-1, 5)
+    columns = _COLUMNS[1]
+    whole = len(cells) // columns * columns
+    lines = np.full((whole // columns, columns * 5 + 1), ord("\n"), np.uint8)
+    lines[:, :-1] = cells[:whole].reshape(-1, columns * 5)
+    rest = cells[whole:].tobytes() + b"\n" if whole < len(cells) else b""
+    return (lines.tobytes() + rest).decode("ascii")

@@ -10,9 +10,8 @@
 
 #include <stdint.h>
 
+#include "run_length.h"
 #include "slots/input.h"
-
-enum { RUN_LENGTH = 256 };
 
 static inline void accumulate_run(const input_t *input, int32_t length, const int8_t *filters, int32_t offset,
                                   int32_t filter_size, int32_t count, int32_t *accumulators)
