@@ -73,12 +73,19 @@ def _table_names(plan: Plan) -> dict[Contents, str]:
 
 
 def _parameters(module: Module, taken: Iterable[str]) -> tuple[list[Parameter], list[Parameter]]:
-    """Return inputs and outputs under the names that they have in C, none of them ``taken``."""
+    """Return inputs and outputs under the names that they have in C, none of them ``taken``.
+
+    A lone input or output is called just that: callers can exchange models without a change of their code. Kernels
+    use both words for parameters of their own only, so there is nothing to collide with.
+    """
     graph = module.graph
     kinds = ["input"] * len(graph.inputs) + ["output"] * len(graph.outputs)
     model_names = [value.name for value in graph.inputs] + [output.name for output in graph.outputs]
     types = [value.type for value in graph.inputs] + [output.value.type for output in graph.outputs]
-    names = unique_identifiers(zip(model_names, kinds, strict=True), taken)
+    lone = [kind for kind in kinds if kinds.count(kind) == 1]
+    several = [pair for pair in zip(model_names, kinds, strict=True) if pair[1] not in lone]
+    given = iter(unique_identifiers(several, {*taken, *lone}))
+    names = [kind if kind in lone else next(given) for kind in kinds]
     macros: list[str] = []
     for kind, name in zip(kinds, names, strict=True):
         stem = macro = (kind if kinds.count(kind) == 1 else name).upper()
