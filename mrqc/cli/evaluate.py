@@ -76,9 +76,11 @@ def _table(result: Evaluation) -> str:
         rows.append(("agreement", f"{result.agreement:.4f}"))
     if result.kl is not None:
         rows.append(("KL divergence", f"{result.kl:.6f}"))
-    for name, fraction in (("lost", result.lost), ("gained", result.gained)):
-        if fraction is not None:
-            rows.append((name, f"{fraction:.4f} ({round(fraction * result.images)} images)"))
+    rows += [
+        (name, f"{count} images")
+        for name, count in (("lost", result.lost), ("gained", result.gained))
+        if count is not None
+    ]
     rows.append(("images per second", f"{result.images_per_second:.2f}"))
     return library.report.format_table(rows)
 

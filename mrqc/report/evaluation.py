@@ -27,7 +27,7 @@ BACKGROUND_CLASSES = 1001
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was measured; fractions are of all images, and None stands for what could not be measured.
+    """What was measured: counts and fractions of all images; None stands for what could not be measured.
 
     Attributes:
         images: How many were looked at.
@@ -39,8 +39,8 @@ class Evaluation:
         top5_loss: ``top5_original - top5``.
         agreement: Images that both models answer alike.
         kl: Mean KL divergence in nats of the softmax of the real-valued logits, original to lowered.
-        lost: Images that only the original has right.
-        gained: Images that only the lowered model has right.
+        lost: How many images only the original has right.
+        gained: How many images only the lowered model has right.
         images_per_second: Of the lowered model, or of the original where it is alone; reading data apart.
     """
 
@@ -53,8 +53,8 @@ class Evaluation:
     top5_loss: float | None
     agreement: float | None
     kl: float | None
-    lost: float | None
-    gained: float | None
+    lost: int | None
+    gained: int | None
     images_per_second: float
 
     def as_json(self) -> dict[str, object]:
@@ -177,8 +177,8 @@ class _Tally:
             top5_loss=self._loss("top5"),
             agreement=self._mean("agreement"),
             kl=self._mean("kl"),
-            lost=self._mean("lost"),
-            gained=self._mean("gained"),
+            lost=self._total("lost"),
+            gained=self._total("gained"),
             images_per_second=self.images / max(seconds, 1e-9),
         )
 
@@ -189,6 +189,9 @@ class _Tally:
 
     def _count(self, key: str, values: NDArray[Any]) -> None:
         self.sums[key] = self.sums.get(key, 0.0) + float(values.sum())
+
+    def _total(self, key: str) -> int | None:
+        return round(self.sums[key]) if key in self.sums else None
 
     def _mean(self, key: str) -> float | None:
         return self.sums[key] / self.images if key in self.sums else None
