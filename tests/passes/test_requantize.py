@@ -12,7 +12,7 @@ from networks import Network, i8, residual_network, u8, weights
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.errors import InputError, TargetError
-from mrqc.ir import FLOAT, DType, Element, Module, Quantization, TensorType, verify
+from mrqc.ir import FLOAT, Data, DType, Element, Module, Quantization, TensorType, verify
 from mrqc.numerics import power_of_two_exponent
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
@@ -280,3 +280,20 @@ def test_one_output_channel_with_fewer_weights_than_levels() -> None:
     errors = grid.relative_errors(np.array([0.01, 0.05]), load_target("sym-npu").weight)
     assert errors.shape == (1, 2)
     assert errors[0, 0] == 0.0 < errors[0, 1]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_float_bias_is_quantized_at_the_scale_of_the_accumulator(name: str) -> None:
+    """PyTorch's exporters leave biases in floats."""
+    net = Network()
+    x = net.input((1, 3, 3, 2), 0.02, 128)
+    kernel = net.constant(weights((2, 1, 1, 2), 3), i8(0.01))
+    bias = net.builder.emit(nn.Constant(Data(np.array([0.5, -0.25], np.float32)), FLOAT))
+    y = net.emit(nn.Conv2D(x, kernel, bias, element=u8(0.03, 128)), "conv")
+    module = Requantize(load_target(name))(net.finish(y))
+    (op,) = only(module, nn.Conv2D)
+    constant = module.graph.definitions[op.bias].op
+    scale = op.input.type.quantization.scale * op.weight.type.quantization.scale
+    assert constant.element.quantization.scale == pytest.approx(scale)
+    assert constant.value.array == pytest.approx(np.array([0.5, -0.25]) / scale, abs=0.5)
+    assert lowered(net.finish(y), load_target(name))
