@@ -297,3 +297,18 @@ def test_a_float_bias_is_quantized_at_the_scale_of_the_accumulator(name: str) ->
     assert constant.element.quantization.scale == pytest.approx(scale)
     assert constant.value.array == pytest.approx(np.array([0.5, -0.25]) / scale, abs=0.5)
     assert lowered(net.finish(y), load_target(name))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_dead_channel_with_a_scale_of_next_to_nothing(name: str) -> None:
+    """As TFLite's converter leaves them: weights of scale 1e-14, and a bias that is all of the channel."""
+    net = Network()
+    element = Element(DType.I8, Quantization.per_axis([0.01, 1e-14], [0, 0], 0))
+    x = net.input((1, 3, 3, 2), 0.02, 128)
+    bias = net.builder.emit(nn.Constant(Data(np.array([0.5, 1.5], np.float32)), FLOAT))
+    kernel = net.constant(weights((2, 1, 1, 2), 3), element)
+    y = net.emit(nn.Conv2D(x, kernel, bias, element=u8(0.02, 0)), "conv")
+    module = lowered(net.finish(y), with_scheme(name, weight={"granularity": "per-channel"}))
+    scale = module.graph.outputs[0].value.type.quantization.scale
+    result = Program(module)(random_inputs(module, 4)["x"])[..., 1] * scale
+    assert result == pytest.approx(1.5, abs=scale / 2)

@@ -77,6 +77,8 @@ def retyped_parameters(
         return "the bias is computed at run time; only a constant bias can be re-quantized"
     grid = WeightGrid.of(codes, quantization)
     scales = weight_scales(grid, input_scale, output_scale, target)
+    if target.weight.is_per_channel and op.bias is not None:
+        scales = _coarse_enough(scales, data.real(op.bias) / input_scale, target.bias.bits)
     weight = Data(grid.requantize(scales, target.weight))
     element = Element(DType.I8, _along_channels(scales))
     if op.bias is None:
@@ -93,6 +95,21 @@ def retyped_parameters(
         )
     constant = nn.Constant(Data.of(bias.astype(np.int64), DType.I32), Element(DType.I32, accumulator))
     return Parameters(nn.Constant(weight, element), constant)
+
+
+def _coarse_enough(scales: NDArray[np.float64], bias: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
+    """Return each channel's scale, raised by octaves until its bias takes half of the register at the most.
+
+    Exporters give a dead channel a scale of next to nothing; its bias would be astronomical on that grid, and its
+    weights are nothing beside the bias on a coarser one.
+
+    Args:
+        scales: Of the weights, one or one for each channel.
+        bias: Real biases over the input's scale.
+        bits: Width of the bias register.
+    """
+    needed = np.maximum(np.abs(bias) / scales / 2.0 ** (bits - 2), 1.0)
+    return scales * np.exp2(np.ceil(np.log2(needed)))
 
 
 def _along_channels(scales: NDArray[np.float64]) -> Quantization:
