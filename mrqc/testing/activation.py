@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 from mrqc.ir import DType, Element, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.ops.int.contraction import ACTIVATION_DTYPES
-from mrqc.testing.draft import Draft, Limits, Spread, is_quantized, strategy_for
+from mrqc.testing.draft import ROW_LIMIT, Draft, Limits, Spread, is_activation, is_quantized, strategy_for
 from mrqc.testing.types import label_scales, single_precision
 
 TABLE_ENTRIES = 256
-SOFTMAX_WIDTH_LIMIT = 1024
 
 
 @strategy_for(nn.Clip, accepts=is_quantized)
@@ -38,11 +36,7 @@ def nn_softmax(draft: Draft, operand: Value) -> Value:
     return draft.emit(nn.Softmax(operand, element), Spread(0.0, 1.0))
 
 
-def _is_integer(_limits: Limits, value: Value) -> bool:
-    return value.type.dtype in ACTIVATION_DTYPES
-
-
-@strategy_for(int_ops.Clamp, accepts=_is_integer)
+@strategy_for(int_ops.Clamp, accepts=is_activation)
 def int_clamp(draft: Draft, operand: Value) -> Value:
     """Append a clamp to any interval, single codes included."""
     dtype = operand.type.dtype
@@ -53,7 +47,7 @@ def int_clamp(draft: Draft, operand: Value) -> Value:
 
 def _is_narrow_row(_limits: Limits, value: Value) -> bool:
     type_ = value.type
-    return type_.dtype in (DType.I8, DType.U8) and type_.rank > 0 and type_.shape[-1] <= SOFTMAX_WIDTH_LIMIT
+    return type_.dtype in (DType.I8, DType.U8) and type_.rank > 0 and type_.shape[-1] <= ROW_LIMIT
 
 
 @strategy_for(int_ops.Softmax, accepts=_is_narrow_row)

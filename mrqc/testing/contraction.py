@@ -12,21 +12,20 @@ from numpy.typing import NDArray
 from mrqc.ir import DType, Element, Quantization, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.ops.int.contraction import ACTIVATION_DTYPES
 from mrqc.testing.arrays import code_arrays, pairs
 from mrqc.testing.draft import (
     ACCUMULATOR_BUDGET,
+    ROW_LIMIT,
     Draft,
     Limits,
     Spread,
+    is_activation,
+    is_activation_image,
     is_image,
     strategy_for,
 )
 from mrqc.testing.requantize import requantized
 from mrqc.testing.types import label_scales, single_precision
-
-DEPTH_LIMIT = 1024
-"""Greatest number of inputs of a fully connected layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,9 @@ def geometries(draw: st.DrawFn, operand: Value, limits: Limits) -> Geometry:
     """
     _, height, width, channels = operand.type.shape
     keeps_shape = draw(st.booleans())
-    groups = draw(st.sampled_from([n for n in range(1, channels + 1) if channels % n == 0]))
+    # Depthwise convolutions are as common as all other grouped ones.
+    divisors = [n for n in range(2, channels) if channels % n == 0]
+    groups = draw(st.one_of(st.sampled_from((1, channels)), st.sampled_from((1, *divisors))))
     multiples = st.integers(1, max(1, limits.channels // groups))
     outputs = channels if keeps_shape else groups * draw(multiples)
     kernel = draw(pairs(1, 3, 2 if keeps_shape else 1))
@@ -83,9 +84,8 @@ def _borders(draw: st.DrawFn, size: int, extent: int) -> tuple[int, int]:
     return before, missing + draw(st.integers(0, 2))
 
 
-def _is_matrix(_limits: Limits, value: Value) -> bool:
-    type_ = value.type
-    return type_.element.is_quantized and type_.rank == 2 and type_.shape[1] <= DEPTH_LIMIT
+def _is_matrix(limits: Limits, value: Value) -> bool:
+    return is_activation(limits, value) and value.type.rank == 2 and value.type.shape[1] <= ROW_LIMIT
 
 
 @strategy_for(nn.Conv2D, accepts=is_image)
@@ -162,11 +162,7 @@ def _nn_bias(real: NDArray[np.float64], operand: Value, weights: Quantization) -
     return quantization.quantize(real, DType.I32.minimum, DType.I32.maximum), Element(DType.I32, quantization)
 
 
-def _is_integer_image(limits: Limits, value: Value) -> bool:
-    return is_image(limits, value) and value.type.dtype in ACTIVATION_DTYPES
-
-
-@strategy_for(int_ops.Conv2D, accepts=_is_integer_image)
+@strategy_for(int_ops.Conv2D, accepts=is_activation_image)
 def int_conv2d(draft: Draft, operand: Value) -> Value:
     """Append a convolution whose accumulator fits 32 bits."""
     geometry = draft.draw(geometries(operand, draft.limits))

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mrqc.ir import Data, DType, Element, GraphBuilder, Location, Op, RuleTable, TensorType, Value
+from mrqc.ops.int.contraction import ACTIVATION_DTYPES
 from mrqc.testing.types import single_precision
 
 ACCUMULATOR_BUDGET = 1 << 30
 """Products, and the bias on top of them, are each drawn below this, so that their sum fits 32 bits."""
+
+ROW_LIMIT = 1024
+"""Greatest extent of the last axis that fully connected layers and softmax take."""
 
 AWKWARD_NAMES = (
     "a b",
@@ -125,8 +129,12 @@ class Draft:
         return self._append(op(Data.of(codes, element.dtype), element))
 
     def alike(self, operand: Value) -> list[Value]:
-        """Return the values of the operand's shape, latest first."""
-        return [value for value in reversed(self.values) if value.type.shape == operand.type.shape]
+        """Return the activations of the operand's shape, latest first."""
+        return [
+            value
+            for value in reversed(self.values)
+            if value.type.shape == operand.type.shape and is_activation(self.limits, value)
+        ]
 
     def element_for(self, spread: Spread) -> Element:
         """Return an activation element of the module's scheme that covers ``spread``, and zero, fairly well.
@@ -196,6 +204,16 @@ def strategy_for(*ops: type[Op], accepts: Accepts) -> Callable[[Extend], Extend]
 def is_quantized(_limits: Limits, value: Value) -> bool:
     """Accept any quantized tensor."""
     return value.type.element.is_quantized
+
+
+def is_activation(_limits: Limits, value: Value) -> bool:
+    """Accept a quantized tensor that ops compute with: codes of 8 or 16 bits."""
+    return value.type.element.is_quantized and value.type.dtype in ACTIVATION_DTYPES
+
+
+def is_activation_image(limits: Limits, value: Value) -> bool:
+    """Accept an image of such codes."""
+    return is_activation(limits, value) and is_image(limits, value)
 
 
 def is_image(limits: Limits, value: Value) -> bool:

@@ -7,15 +7,18 @@ from hypothesis import strategies as st
 from mrqc.ir import DType, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.ops.int.contraction import ACTIVATION_DTYPES
 from mrqc.ops.int.elementwise import ADD_MULTIPLIER_LIMIT
 from mrqc.testing.arrays import code_arrays
-from mrqc.testing.draft import ACCUMULATOR_BUDGET, Draft, Extend, Limits, Spread, is_quantized, strategy_for
+from mrqc.testing.draft import (
+    ACCUMULATOR_BUDGET,
+    Draft,
+    Extend,
+    Spread,
+    is_activation,
+    is_quantized,
+    strategy_for,
+)
 from mrqc.testing.requantize import requantized
-
-
-def _is_integer(_limits: Limits, value: Value) -> bool:
-    return value.type.dtype in ACTIVATION_DTYPES
 
 
 @strategy_for(nn.Constant, accepts=is_quantized)
@@ -28,7 +31,7 @@ def nn_constant(draft: Draft, operand: Value) -> Value:
     return value
 
 
-@strategy_for(int_ops.Constant, accepts=_is_integer)
+@strategy_for(int_ops.Constant, accepts=is_activation)
 def int_constant(draft: Draft, operand: Value) -> Value:
     """Append a constant activation of the operand's type."""
     type_ = operand.type
@@ -47,7 +50,7 @@ def nn_add(draft: Draft, operand: Value) -> Value:
     return draft.emit(nn.Add(operand, other, clamp=clamp, element=draft.element_for(spread)), spread)
 
 
-@strategy_for(int_ops.Add, accepts=_is_integer)
+@strategy_for(int_ops.Add, accepts=is_activation)
 def int_add(draft: Draft, operand: Value) -> Value:
     """Append an addition whose sum fits 32 bits."""
     other = _second_operand(draft, operand, int_constant)

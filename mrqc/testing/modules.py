@@ -10,7 +10,7 @@ from mrqc.ir import FLOAT, DType, Element, Module, Op, Output, TensorType, Value
 from mrqc.ops import NN_OPS, nn
 from mrqc.ops import int as int_ops
 from mrqc.ops.int.contraction import ACTIVATION_DTYPES
-from mrqc.testing.draft import OP_STRATEGIES, Draft, Limits, Scheme, Spread
+from mrqc.testing.draft import OP_STRATEGIES, ROW_LIMIT, Draft, Limits, Scheme, Spread
 from mrqc.testing.types import label_scales
 
 NN_LAYERS: tuple[type[Op], ...] = (
@@ -155,7 +155,8 @@ def _image_shapes(limits: Limits) -> st.SearchStrategy[tuple[int, ...]]:
 
 
 def _matrix_shapes(limits: Limits) -> st.SearchStrategy[tuple[int, ...]]:
-    return st.tuples(st.integers(1, limits.batch), st.integers(1, limits.spatial * limits.channels))
+    longest = min(ROW_LIMIT, 5 * limits.spatial * limits.channels)
+    return st.tuples(st.integers(1, limits.batch), st.integers(1, longest))
 
 
 def _shapes(limits: Limits) -> st.SearchStrategy[tuple[int, ...]]:

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from mrqc.ir import Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.ops.int.contraction import ACTIVATION_DTYPES
 from mrqc.testing.arrays import pairs
-from mrqc.testing.draft import Draft, Limits, Spread, is_image, strategy_for
+from mrqc.testing.draft import Draft, Spread, is_activation_image, is_image, strategy_for
 from mrqc.testing.requantize import requantized
 
 
@@ -34,10 +33,6 @@ def _axis(draw: st.DrawFn, size: int) -> tuple[int, int, int]:
     before = draw(st.integers(0, kernel - 1))
     after = draw(st.integers(max(0, kernel - size - before), kernel - 1))
     return kernel, before, after
-
-
-def _is_integer_image(limits: Limits, value: Value) -> bool:
-    return is_image(limits, value) and value.type.dtype in ACTIVATION_DTYPES
 
 
 @strategy_for(nn.AveragePool2D, accepts=is_image)
@@ -65,7 +60,7 @@ def nn_max_pool2d(draft: Draft, operand: Value) -> Value:
     return draft.emit(nn.MaxPool2D(operand, **window, clamp=clamp, element=element), spread)
 
 
-@strategy_for(int_ops.AveragePool2D, accepts=_is_integer_image)
+@strategy_for(int_ops.AveragePool2D, accepts=is_activation_image)
 def int_average_pool2d(draft: Draft, operand: Value) -> Value:
     """Append an average pool with any divisor."""
     window = draft.draw(pool_windows(operand))
@@ -75,7 +70,7 @@ def int_average_pool2d(draft: Draft, operand: Value) -> Value:
     return draft.emit(int_ops.AveragePool2D(operand, **window, requantize=requantize, element=element))
 
 
-@strategy_for(int_ops.MaxPool2D, accepts=_is_integer_image)
+@strategy_for(int_ops.MaxPool2D, accepts=is_activation_image)
 def int_max_pool2d(draft: Draft, operand: Value) -> Value:
     """Append a max pool."""
     return draft.emit(int_ops.MaxPool2D(operand, **draft.draw(pool_windows(operand))))

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from mrqc.ir import FLOAT, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.ops.int.contraction import ACTIVATION_DTYPES
-from mrqc.testing.draft import Draft, Limits, Spread, is_quantized, strategy_for
+from mrqc.testing.draft import Draft, Limits, Spread, is_activation, is_quantized, strategy_for
 from mrqc.testing.requantize import requantized
 
 
@@ -32,11 +31,7 @@ def nn_dequantize(draft: Draft, operand: Value) -> Value:
     return draft.emit(nn.Dequantize(operand))
 
 
-def _is_integer(_limits: Limits, value: Value) -> bool:
-    return value.type.dtype in ACTIVATION_DTYPES
-
-
-@strategy_for(int_ops.Rescale, accepts=_is_integer)
+@strategy_for(int_ops.Rescale, accepts=is_activation)
 def int_rescale(draft: Draft, operand: Value) -> Value:
     """Append a change of zero point, scale or width."""
     dtype = operand.type.dtype

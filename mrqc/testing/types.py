@@ -9,9 +9,6 @@ from hypothesis import strategies as st
 
 from mrqc.ir import FLOAT, DType, Element, Quantization, TensorType
 
-INTEGER_DTYPES = (DType.I8, DType.U8, DType.I16, DType.I32)
-ACTIVATION_DTYPES = (DType.I8, DType.U8, DType.I16)
-
 
 def single_precision(real: float) -> float:
     """Return ``real`` rounded to the nearest float32, as every model file stores its scales."""

@@ -15,6 +15,7 @@ from mrqc.ir import Module, Op, verify
 from mrqc.ops import ALL_OPS, INT_OPS
 from mrqc.passes import Canonicalize, EliminateCommonSubexpressions, EliminateDeadCode, FoldQdq
 from mrqc.testing import (
+    Limits,
     as_qdq,
     assert_c_matches_simulator,
     assert_pass_exact,
@@ -32,6 +33,9 @@ from mrqc.testing import (
 
 COMPILED_EXAMPLES = max(1, settings.default.max_examples // 4) if settings.default else 12
 """A compiler takes a second where a simulator takes milliseconds."""
+
+WIDE = Limits(batch=1, spatial=3, channels=80)
+"""More channels than any kernel takes at once."""
 
 ANY_MODULE = st.one_of(nn_modules(float_io=None), int_modules(), qdq_modules())
 
@@ -89,13 +93,14 @@ def test_compiled_c_gives_the_simulators_bits(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("op", INT_OPS, ids=lambda op: op.mnemonic)
-@settings(max_examples=2)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_compiled_c_of_each_op(op: type[Op], data: st.DataObject) -> None:
-    modules = data.draw(st.lists(op_modules(op), min_size=4, max_size=8))
-    module = side_by_side(modules)
+    small = data.draw(st.lists(op_modules(op), min_size=4, max_size=8))
+    wide = data.draw(st.lists(op_modules(op, limits=WIDE), min_size=3, max_size=4))
+    module = side_by_side([*small, *wide])
     assert_c_matches_simulator(module, random_inputs(module, 4), sanitize=True)
-    assert len(module.graph.outputs) == len(modules)
+    assert len(module.graph.outputs) == len(small) + len(wide)
 
 
 @given(st.lists(int_modules(), min_size=2, max_size=3))

@@ -16,6 +16,8 @@ class Scaling(StrEnum):
     CHANNEL_SHIFT = "channel_shift"
     MULTIPLIER = "multiplier"
     CHANNEL_MULTIPLIER = "channel_multiplier"
+    WIDE_MULTIPLIER = "wide_multiplier"
+    CHANNEL_WIDE_MULTIPLIER = "channel_wide_multiplier"
 
     @property
     def scale_type(self) -> str:

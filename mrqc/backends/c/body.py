@@ -13,6 +13,8 @@ from mrqc.backends.c.placement import Home
 from mrqc.backends.c.plan import Plan
 from mrqc.ir import DType, Statement, Value
 
+_COMMENT_WIDTH = 100
+
 
 class BodyWriter:
     """Writes the statements of the function for one plan."""
@@ -51,7 +53,7 @@ class BodyWriter:
         return wrap_lists(textwrap.indent(text, "    "))
 
     def _layer(self, index: int, statement: Statement, call: KernelCall | None) -> str:
-        comment = f"/* {comment_text(f'{index}. {_description(statement)}')} */"
+        comment = _comment(f"{index}. {_description(statement)}")
         if call is None:
             return comment
         declaration = list(self._declare_result(index, statement.result))
@@ -116,8 +118,14 @@ class BodyWriter:
 
     def _copy(self, index: int, value: Value) -> str:
         output = self._plan.module.graph.outputs[index]
-        comment = comment_text(f"output {output.name} is {value} once more")
-        return f"/* {comment} */\nmemcpy({self._outputs[index]}, {self._buffer(value)}, {value.type.bytes});"
+        comment = _comment(f"output {output.name} is {value} once more")
+        return f"{comment}\nmemcpy({self._outputs[index]}, {self._buffer(value)}, {value.type.bytes});"
+
+
+def _comment(text: str) -> str:
+    """Return a comment in lines of readable length, as far as the model's names have spaces."""
+    lines = textwrap.wrap(comment_text(text), _COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "/* " + "\n * ".join(lines) + " */"
 
 
 def _description(statement: Statement) -> str:

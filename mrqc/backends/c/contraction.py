@@ -10,7 +10,7 @@ from mrqc.backends.c.requantize import choose_scaling, scale_arguments
 from mrqc.ir import Data, Statement, Value
 from mrqc.ops.int import Conv2D, FullyConnected
 
-SHALLOW_RUN = 24
+SHALLOW_RUN = 32
 """Dot products shorter than this are slower than one input element times all filters (benchmarks/c_kernels.py)."""
 
 SHALLOW_OUTPUTS = 8
@@ -32,17 +32,16 @@ def conv2d(statement: Statement, facts: Facts) -> KernelCall:
     op = statement.op
     assert isinstance(op, Conv2D)
     weights = facts.constants[op.weight]
-    if is_matrix_product(op):
-        depth = weights.array[0].size
-        return _contraction(
-            statement, op, facts, "pointwise.c", weights, _matrix(op.input.type.size // depth, depth, op)
-        )
-    if op.groups > 1 and op.groups == op.input.type.shape[3] == op.weight.type.shape[0]:
-        side_by_side = Data(np.transpose(weights.array[..., 0], (1, 2, 0)))
-        return _contraction(statement, op, facts, "conv2d_depthwise.c", side_by_side, _conv2d_shape(op))
     if is_shallow(op):
         side_by_side = Data(np.transpose(weights.array, (1, 2, 3, 0)))
         return _contraction(statement, op, facts, "conv2d_shallow.c", side_by_side, _conv2d_shape(op))
+    if is_matrix_product(op):
+        depth = weights.array[0].size
+        shape = _matrix(op.input.type.size // depth, depth, op)
+        return _contraction(statement, op, facts, "pointwise.c", weights, shape)
+    if op.groups > 1 and op.groups == op.input.type.shape[3] == op.weight.type.shape[0]:
+        side_by_side = Data(np.transpose(weights.array[..., 0], (1, 2, 0)))
+        return _contraction(statement, op, facts, "conv2d_depthwise.c", side_by_side, _conv2d_shape(op))
     return _contraction(statement, op, facts, "conv2d.c", weights, _conv2d_shape(op))
 
 

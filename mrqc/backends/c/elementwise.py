@@ -16,7 +16,7 @@ def add(statement: Statement, facts: Facts) -> KernelCall:
     assert isinstance(op, Add)
     magnitude = facts.bounds[statement.result].magnitude
     is_wide = magnitude > INT32_MAXIMUM
-    scaling = Scaling.MULTIPLIER if is_wide else choose_scaling(op.requantize, magnitude)
+    scaling = Scaling.WIDE_MULTIPLIER if is_wide else choose_scaling(op.requantize, magnitude)
     binding = Binding(
         input=op.lhs.type.dtype,
         other=op.rhs.type.dtype,

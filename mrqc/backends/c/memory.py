@@ -67,8 +67,8 @@ def memory_of(plan: Plan, kernels: Selection) -> MemoryReport:
     constant_bytes = sum(tables.values()) + sum(record.bytes for record in plan.records())
     placement = plan.placement
     buffers = tuple(
-        ArenaBuffer(value.name, place.index, value.type.bytes)
-        for value, place in placement.places.items()
-        if place.home is Home.ARENA and placement.roots[value] == value
+        ArenaBuffer(value.name, placement.places[value].index, value.type.bytes)
+        for value in plan.module.graph.values()
+        if placement.places[value].home is Home.ARENA and placement.roots[value] == value
     )
     return MemoryReport(max(1, placement.arena_bytes), constant_bytes, kernels.stack_bytes, buffers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,11 @@ class Scales:
         return cls(multipliers, shifts)
 
     @property
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Multiplier and shift of each entry."""
+        return zip(self.multipliers, self.shifts, strict=True)
+
+    @property
     def is_per_channel(self) -> bool:
         """Whether the channels differ."""
         return len(self.shifts) > 1
@@ -45,11 +51,13 @@ class Scales:
 
 
 def choose_scaling(requantize: Requantize, magnitude: int) -> Scaling:
-    """Return the kernel for accumulators of at most ``magnitude``: shifts in 32 bits wherever nothing can overflow."""
+    """Return the kernel for accumulators of at most ``magnitude``: in 32 bits as far as nothing can overflow."""
     scales = Scales.of(requantize)
     if scales.only_shifts and _fits_32_bits(requantize, max(scales.shifts), magnitude):
         return Scaling.CHANNEL_SHIFT if scales.is_per_channel else Scaling.SHIFT
-    return Scaling.CHANNEL_MULTIPLIER if scales.is_per_channel else Scaling.MULTIPLIER
+    if _rounds_to_32_bits(requantize, scales, magnitude):
+        return Scaling.CHANNEL_MULTIPLIER if scales.is_per_channel else Scaling.MULTIPLIER
+    return Scaling.CHANNEL_WIDE_MULTIPLIER if scales.is_per_channel else Scaling.WIDE_MULTIPLIER
 
 
 def fits_64_bits(requantize: Requantize, magnitude: int) -> bool:
@@ -57,7 +65,7 @@ def fits_64_bits(requantize: Requantize, magnitude: int) -> bool:
     return all(
         magnitude * multiplier + _rounding_term(requantize.rounding, shift) + abs(requantize.zero_point)
         <= INT64_MAXIMUM
-        for multiplier, shift in zip(*_pair(Scales.of(requantize)), strict=True)
+        for multiplier, shift in Scales.of(requantize).pairs
     )
 
 
@@ -70,18 +78,14 @@ def scale_arguments(requantize: Requantize, scaling: Scaling) -> tuple[Argument,
     match scaling:
         case Scaling.SHIFT:
             return Record("shift", "uint8_t", (("", scales.shifts[0]),), 1), code_range
-        case Scaling.MULTIPLIER:
+        case Scaling.MULTIPLIER | Scaling.WIDE_MULTIPLIER:
             fields = (("multiplier", scales.multipliers[0]), ("shift", scales.shifts[0]))
             return struct_record("scale", "fixed_point", fields), code_range
         case Scaling.CHANNEL_SHIFT:
             return Table("shifts", Data(np.array(scales.shifts, np.uint8))), code_range
-        case Scaling.CHANNEL_MULTIPLIER:
-            rows = np.array(list(zip(*_pair(scales), strict=True)), np.int32)
+        case Scaling.CHANNEL_MULTIPLIER | Scaling.CHANNEL_WIDE_MULTIPLIER:
+            rows = np.array(list(scales.pairs), np.int32)
             return Table("scales", Data(rows), "fixed_point"), code_range
-
-
-def _pair(scales: Scales) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return scales.multipliers, scales.shifts
 
 
 def _stretched(numbers: tuple[int, ...], count: int) -> tuple[int, ...]:
@@ -93,6 +97,17 @@ def _fits_32_bits(requantize: Requantize, greatest_shift: int, magnitude: int) -
         return False
     term = _rounding_term(requantize.rounding, greatest_shift)
     return magnitude + term + abs(requantize.zero_point) <= INT32_MAXIMUM
+
+
+def _rounds_to_32_bits(requantize: Requantize, scales: Scales, magnitude: int) -> bool:
+    """Return whether the rounded products, the zero point added, fit 32 bits before they are clamped."""
+    return all(
+        ((magnitude * multiplier + _rounding_term(requantize.rounding, shift)) >> shift)
+        + 1
+        + abs(requantize.zero_point)
+        <= INT32_MAXIMUM
+        for multiplier, shift in scales.pairs
+    )
 
 
 def _rounding_term(rounding: Rounding, shift: int) -> int:

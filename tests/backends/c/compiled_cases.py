@@ -9,26 +9,10 @@ from numpy.typing import NDArray
 
 from mrqc.backends.c import CompiledKernel
 from mrqc.backends.simulator import Program
-from mrqc.ir import Graph, Module, Output, Statement, Value, verify
+from mrqc.ir import Module, verify
+from mrqc.testing.merging import side_by_side
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-def side_by_side(modules: Sequence[Module]) -> Module:
-    """Return one module that holds all of ``modules``, every name with the number of its module before it."""
-    inputs: list[Value] = []
-    statements: list[Statement] = []
-    outputs: list[Output] = []
-    for number, module in enumerate(modules):
-        renamed = {value: Value(f"{number}_{value.name}", value.type) for value in module.graph.values()}
-        inputs += [renamed[value] for value in module.graph.inputs]
-        outputs += [Output(f"{number}_{output.name}", renamed[output.value]) for output in module.graph.outputs]
-        for statement in module.graph.statements:
-            results = tuple(renamed[result] for result in statement.results)
-            statements.append(Statement(results, statement.op.map_operands(renamed.__getitem__), statement.location))
-    joined = Module("cases", Graph(tuple(inputs), tuple(statements), tuple(outputs)))
-    assert verify(joined) == []
-    return joined
 
 
 def extreme_inputs(module: Module, batches: int, seed: int = 0) -> dict[str, NDArray[Any]]:
@@ -69,6 +53,7 @@ def assert_bits(modules: Sequence[Module], *, batches: int = 2, oracle: bool = T
         options: For the compiled kernel.
     """
     joined = side_by_side(modules)
+    assert verify(joined) == []
     inputs = extreme_inputs(joined, batches)
     # Compiling takes longest, least of all without optimization; what optimizers make of the code is tested elsewhere.
     with CompiledKernel(joined, **{"optimization": "-O0", **options}) as kernel:

@@ -22,7 +22,7 @@ MULTIPLIERS = (1, 3, (1 << 30) + 12345, (1 << 31) - 1)
 
 # Shrinking would start a compiler hundreds of times; a case is small enough to read as it is.
 COMPILED = settings(
-    max_examples=2,
+    max_examples=1,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),
     deadline=None,
@@ -260,16 +260,15 @@ def test_pools() -> None:
 def test_softmax(bits: int) -> None:
     """Tables up to the greatest that i32 holds; the largest need 64-bit sums."""
     table = np.floor(((1 << bits) - 1) * np.exp(-0.05 * np.arange(256))).astype(np.int32)
+    results = ((I8, -128, 256), (U8, 0, 256), (I16, 0, 32767), (I16, -32768, 65536), (I8, 0, 1))
     modules = [
         module_of(
-            [TensorType((3, depth), element(source))],
+            [TensorType((2, depth), element(source))],
             lambda x, t, r=result, z=zero_point, o=one: ops.Softmax(x, t, o, z, r.minimum, r.maximum, element(r)),
             [table],
         )
-        for depth, source, (result, zero_point, one) in itertools.product(
-            (1, 2, 10, 700),
-            (I8, U8),
-            ((I8, -128, 256), (U8, 0, 256), (I16, 0, 32767), (I16, -32768, 65536), (I8, 0, 1)),
+        for depth, source, (result, zero_point, one) in zip(
+            (1, 2, 10, 90, 3), (I8, U8, I8, U8, I8), results, strict=True
         )
     ]
     assert_bits(modules, sanitize=True)

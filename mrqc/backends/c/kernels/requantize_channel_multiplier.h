@@ -7,23 +7,24 @@
 
 #include "code_range.h"
 #include "fixed_point.h"
-#include "slots/accumulator.h"
 #include "slots/output.h"
 #include "slots/round_64.h"
 
-static inline void requantize_channel_multiplier(const accumulator_t *accumulators, int32_t count,
-                                                 int32_t channel, const struct fixed_point *scales,
+static inline void requantize_channel_multiplier(int32_t *accumulators, int32_t count, int32_t channel,
+                                                 const struct fixed_point *scales,
                                                  const struct code_range *range, output_t *output)
 {
-    const int64_t zero_point = range->zero_point;
-    const int64_t minimum = range->minimum;
-    const int64_t maximum = range->maximum;
+    const int32_t zero_point = range->zero_point;
+    const int32_t minimum = range->minimum;
+    const int32_t maximum = range->maximum;
     for (int32_t i = 0; i < count; i++) {
         const struct fixed_point scale = scales[channel + i];
-        const int64_t product = accumulators[i] * (int64_t)scale.multiplier;
-        const int64_t code = round_64(product, scale.shift) + zero_point;
-        const int64_t raised = code < minimum ? minimum : code;
-        store_output(output + i, (int32_t)(raised > maximum ? maximum : raised));
+        accumulators[i] = (int32_t)round_64((int64_t)accumulators[i] * scale.multiplier, scale.shift);
+    }
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t code = accumulators[i] + zero_point;
+        const int32_t raised = code < minimum ? minimum : code;
+        store_output(output + i, raised > maximum ? maximum : raised);
     }
 }
 

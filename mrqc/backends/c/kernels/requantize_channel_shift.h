@@ -8,7 +8,7 @@
 #include "slots/output.h"
 #include "slots/round_32.h"
 
-static inline void requantize_channel_shift(const int32_t *accumulators, int32_t count, int32_t channel,
+static inline void requantize_channel_shift(int32_t *accumulators, int32_t count, int32_t channel,
                                             const uint8_t *shifts, const struct code_range *range,
                                             output_t *output)
 {

@@ -1,0 +1,28 @@
+/* requantize_channel_wide_multiplier: as requantize_channel_multiplier, for what does not provably fit 32 bits before
+ * the clamp. */
+#ifndef MRQC_REQUANTIZE_CHANNEL_WIDE_MULTIPLIER_H
+#define MRQC_REQUANTIZE_CHANNEL_WIDE_MULTIPLIER_H
+
+#include "code_range.h"
+#include "fixed_point.h"
+#include "slots/accumulator.h"
+#include "slots/output.h"
+#include "slots/round_64.h"
+
+static inline void requantize_channel_wide_multiplier(accumulator_t *accumulators, int32_t count,
+                                                 int32_t channel, const struct fixed_point *scales,
+                                                 const struct code_range *range, output_t *output)
+{
+    const int64_t zero_point = range->zero_point;
+    const int64_t minimum = range->minimum;
+    const int64_t maximum = range->maximum;
+    for (int32_t i = 0; i < count; i++) {
+        const struct fixed_point scale = scales[channel + i];
+        const int64_t product = (int64_t)accumulators[i] * scale.multiplier;
+        const int64_t code = round_64(product, scale.shift) + zero_point;
+        const int64_t raised = code < minimum ? minimum : code;
+        store_output(output + i, (int32_t)(raised > maximum ? maximum : raised));
+    }
+}
+
+#endif
