@@ -166,8 +166,8 @@ def _nn_bias(real: NDArray[np.float64], operand: Value, weights: Quantization) -
 def int_conv2d(draft: Draft, operand: Value) -> Value:
     """Append a convolution whose accumulator fits 32 bits."""
     geometry = draft.draw(geometries(operand, draft.limits))
-    weight, bias, bound = _int_filters(draft, operand, geometry.weight_shape)
-    requantize, element = draft.draw(requantized(bound, geometry.weight_shape[0]))
+    weight, bias, typical = _int_filters(draft, operand, geometry.weight_shape)
+    requantize, element = draft.draw(requantized(typical, geometry.weight_shape[0]))
     attributes = geometry.attributes
     op = int_ops.Conv2D(operand, weight, bias, **attributes, requantize=requantize, element=element)
     return draft.emit(op)
@@ -177,13 +177,13 @@ def int_conv2d(draft: Draft, operand: Value) -> Value:
 def int_fully_connected(draft: Draft, operand: Value) -> Value:
     """Append a fully connected layer whose accumulator fits 32 bits."""
     outputs = draft.draw(st.integers(1, draft.limits.channels))
-    weight, bias, bound = _int_filters(draft, operand, (outputs, operand.type.shape[1]))
-    requantize, element = draft.draw(requantized(bound, outputs))
+    weight, bias, typical = _int_filters(draft, operand, (outputs, operand.type.shape[1]))
+    requantize, element = draft.draw(requantized(typical, outputs))
     return draft.emit(int_ops.FullyConnected(operand, weight, bias, requantize=requantize, element=element))
 
 
 def _int_filters(draft: Draft, operand: Value, shape: tuple[int, ...]) -> tuple[Value, Value | None, int]:
-    """Draw weights and perhaps a bias; return them with the greatest magnitude of the accumulator."""
+    """Draw weights and perhaps a bias; return them with a magnitude that the accumulator hardly exceeds."""
     dtype = operand.type.dtype
     input_magnitude = max(-dtype.minimum, dtype.maximum)
     depth = int(np.prod(shape[1:]))
@@ -191,12 +191,14 @@ def _int_filters(draft: Draft, operand: Value, shape: tuple[int, ...]) -> tuple[
     least = -128 if largest == 127 else -largest
     codes = draft.draw(code_arrays(shape, least, largest))
     weight = draft.constant(int_ops.Constant, codes, Element.per_tensor(DType.I8, draft.draw(label_scales())))
-    bound = int(np.abs(codes).reshape(shape[0], -1).sum(axis=1).max()) * input_magnitude
+    # Two deviations of the sum, as if all inputs were extreme and their signs random.
+    deviation = np.sqrt(np.square(codes).reshape(shape[0], -1).sum(axis=1).max())
+    typical = int(2 * deviation * input_magnitude)
     if not draft.draw(st.booleans()):
-        return weight, None, bound
+        return weight, None, typical
     # Mostly of the size of the products; at times as large as the accumulator allows.
-    reach = draft.draw(st.sampled_from((bound // 4, ACCUMULATOR_BUDGET - 1)))
+    reach = draft.draw(st.sampled_from((*(min(typical // 4, ACCUMULATOR_BUDGET - 1),) * 5, ACCUMULATOR_BUDGET - 1)))
     bias_codes = draft.draw(code_arrays((shape[0],), -reach, reach))
     element = Element.per_tensor(DType.I32, draft.draw(label_scales()))
     bias = draft.constant(int_ops.Constant, bias_codes, element)
-    return weight, bias, bound + reach
+    return weight, bias, typical + reach

@@ -169,6 +169,17 @@ def test_scales_fit_the_values() -> None:
     assert np.median(used) > 8
 
 
+def test_layers_of_int_modules_keep_some_of_what_they_are_given(some_int_modules: list[Module]) -> None:
+    codes = [
+        len(np.unique(array))
+        for module in some_int_modules[::4]
+        for array in run_module(module, random_inputs(module, 6)).values()
+        if array.size >= 40
+    ]
+    assert len(codes) > 10
+    assert np.mean(np.array(codes) <= 4) < 0.3
+
+
 @given(qdq_modules())
 def test_a_qdq_module_computes_in_floats(module: Module) -> None:
     for statement in module.graph.statements:
