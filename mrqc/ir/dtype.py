@@ -15,6 +15,7 @@ class DType(StrEnum):
     U8 = "u8"
     I16 = "i16"
     I32 = "i32"
+    I64 = "i64"
     F32 = "f32"
 
     @property
@@ -53,6 +54,7 @@ _NUMPY: dict[DType, np.dtype[Any]] = {
     DType.U8: np.dtype(np.uint8),
     DType.I16: np.dtype(np.int16),
     DType.I32: np.dtype(np.int32),
+    DType.I64: np.dtype(np.int64),
     DType.F32: np.dtype(np.float32),
 }
 _FROM_NUMPY = {numpy: dtype for dtype, numpy in _NUMPY.items()}

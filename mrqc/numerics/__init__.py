@@ -3,10 +3,11 @@
 from mrqc.numerics.convolution import Convolution
 from mrqc.numerics.exact_matmul import accumulation_dtype, exact_matmul
 from mrqc.numerics.fixed_point import FixedPoint, fixed_point_multiplier, power_of_two_exponent
-from mrqc.numerics.rounding import Rounding, divide_by_power_of_two, round_half_even
+from mrqc.numerics.rounding import DOUBLE_ROUNDING_BITS, Rounding, divide_by_power_of_two, round_half_even
 from mrqc.numerics.windows import im2col, window_counts, window_maxima, window_sums
 
 __all__ = [
+    "DOUBLE_ROUNDING_BITS",
     "Convolution",
     "FixedPoint",
     "Rounding",

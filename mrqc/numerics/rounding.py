@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 Integers: TypeAlias = NDArray[np.integer[Any]]
 
 
+DOUBLE_ROUNDING_BITS = 31
+"""Bits that the first of two roundings shifts out: the high half of a doubled 64-bit product."""
+
+
 class Rounding(StrEnum):
     """What happens to a value between two integers; docs/numerics.md has the table of who uses which."""
 
@@ -24,6 +28,9 @@ class Rounding(StrEnum):
     """Towards minus infinity: the bare arithmetic shift."""
     TO_ZERO = "to-zero"
     """Towards zero: the bits are cut off the magnitude."""
+    DOUBLE = "double"
+    """Twice, as gemmlowp's fixed-point product does: half up by 31 bits at most, what is left of the shift half away
+    from zero."""
 
 
 def divide_by_power_of_two(values: Integers, shift: Integers | int, rounding: Rounding) -> Integers:
@@ -47,6 +54,10 @@ def divide_by_power_of_two(values: Integers, shift: Integers | int, rounding: Ro
         return values >> amount
     if rounding is Rounding.HALF_UP:
         return (values + half) >> amount
+    if rounding is Rounding.DOUBLE:
+        first = np.minimum(amount, DOUBLE_ROUNDING_BITS)
+        once = divide_by_power_of_two(values, first, Rounding.HALF_UP)
+        return divide_by_power_of_two(once, amount - first, Rounding.HALF_AWAY)
     if rounding is Rounding.TO_ZERO:
         below_one = np.left_shift(one, amount) - one
         return np.where(values < 0, values + below_one, values) >> amount

@@ -36,6 +36,10 @@ PIPELINES: Mapping[str, str] = MappingProxyType(
             "strip-edges,canonicalize,requantize,canonicalize,lower-to-int,canonicalize,"
             "eliminate-common-subexpressions,eliminate-dead-code,legalize"
         ),
+        "reference": (
+            "strip-edges,canonicalize,lower-to-int,canonicalize,"
+            "eliminate-common-subexpressions,eliminate-dead-code,legalize"
+        ),
     }
 )
 """Named pipelines: ``import`` runs on every loaded model; a target names the one that lowers to it."""

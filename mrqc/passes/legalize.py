@@ -40,7 +40,9 @@ class Legalize(Pass):
         Raises:
             TargetError: Each constraint that fails: which, where, and what would help.
         """
-        findings = [*self._op_findings(module), *self._constant_findings(module)]
+        findings = [*self._op_findings(module)]
+        if not self.target.is_runtime:
+            findings += self._constant_findings(module)
         if not findings:
             findings += self._accumulator_findings(module)
         if findings:

@@ -7,6 +7,7 @@ from mrqc.targets.schema import (
     BiasScheme,
     OpSupport,
     RequantizeScheme,
+    Semantics,
     Target,
     WeightScheme,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "BiasScheme",
     "OpSupport",
     "RequantizeScheme",
+    "Semantics",
     "Target",
     "WeightScheme",
     "load_target",

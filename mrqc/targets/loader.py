@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from mrqc.errors import Diagnostic, InputError
 from mrqc.targets.schema import OpSupport, Target
 
-BUILTIN_TARGETS: tuple[str, ...] = ("pow2-npu", "sym-npu")
+BUILTIN_TARGETS: tuple[str, ...] = ("pow2-npu", "sym-npu", "tflite", "tflite-single-rounding", "onnxruntime")
 """The targets that come with mrqc."""
 
 

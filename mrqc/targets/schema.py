@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -23,22 +23,23 @@ class ActivationScheme(_Section):
     """How activations are stored.
 
     Attributes:
-        dtype: Storage; ``i8`` in this release.
-        symmetric: Whether the zero point is 0; must be true in this release.
+        dtype: Storage: ``i8``, or ``any`` on a target that runs every model in its own scheme.
+        symmetric: Whether the zero point is 0; may be false only on such a target.
         range: ``full`` uses -128..127, ``restricted`` -127..127.
         granularity: One scale for a tensor.
         scale: ``any`` real number.
     """
 
-    dtype: Literal["i8"]
-    symmetric: Literal[True]
+    dtype: Literal["i8", "any"]
+    symmetric: bool
     range: Literal["full", "restricted"] = "full"
     granularity: Literal["per-tensor"] = "per-tensor"
     scale: Literal["any"] = "any"
 
     @property
     def storage(self) -> DType:
-        """The dtype of activations."""
+        """The dtype of activations, where there is one."""
+        assert self.dtype != "any"
         return DType(self.dtype)
 
     @property
@@ -53,10 +54,18 @@ class ActivationScheme(_Section):
 
 
 class WeightScheme(_Section):
-    """How weights are stored: as activations, but a scale for each output channel is possible."""
+    """How weights are stored: as activations, but a scale for each output channel is possible.
 
-    dtype: Literal["i8"]
-    symmetric: Literal[True]
+    Attributes:
+        dtype: Storage, as for activations.
+        symmetric: Whether the zero point is 0, as for activations.
+        range: ``restricted`` leaves out the least code.
+        granularity: One scale for a tensor or one for each output channel.
+        scale: ``any`` real number.
+    """
+
+    dtype: Literal["i8", "any"]
+    symmetric: bool
     range: Literal["full", "restricted"] = "restricted"
     granularity: Literal["per-tensor", "per-channel"] = "per-tensor"
     scale: Literal["any"] = "any"
@@ -93,13 +102,13 @@ class RequantizeScheme(_Section):
     """From accumulators to codes.
 
     Attributes:
-        multiplier: ``power-of-two`` (a shift alone) or ``fixed-point``.
-        bits: Width of a fixed-point multiplier; absent for ``power-of-two``.
+        multiplier: ``power-of-two`` (a shift alone), ``fixed-point``, or ``float32``: single-precision arithmetic.
+        bits: Width of a fixed-point multiplier; absent for the others.
         shift: Least and greatest right shift.
         rounding: What happens to the bits that are shifted out.
     """
 
-    multiplier: Literal["power-of-two", "fixed-point"]
+    multiplier: Literal["power-of-two", "fixed-point", "float32"]
     bits: Literal[8, 16, 31] | None = None
     shift: tuple[int, int]
     rounding: Rounding
@@ -123,9 +132,9 @@ class RequantizeScheme(_Section):
 
     @model_validator(mode="after")
     def _bits_go_with_fixed_point(self) -> RequantizeScheme:
-        if self.only_shifts and self.bits is not None:
-            raise ValueError("bits: a power-of-two multiplier has none; leave the key out")
-        if not self.only_shifts and self.bits is None:
+        if self.multiplier != "fixed-point" and self.bits is not None:
+            raise ValueError(f"bits: a {self.multiplier} multiplier has none; leave the key out")
+        if self.multiplier == "fixed-point" and self.bits is None:
             raise ValueError("bits: a fixed-point multiplier needs its width: 8, 16 or 31")
         if not 0 <= self.shift[0] <= self.shift[1] <= SHIFT_LIMIT:
             raise ValueError(f"shift: must be [least, greatest] within 0..{SHIFT_LIMIT}, found {list(self.shift)}")
@@ -140,7 +149,7 @@ class AccumulatorScheme(_Section):
         overflow: ``forbid``: the compiler proves from the weights that it cannot happen.
     """
 
-    bits: Annotated[int, Field(ge=16, le=32)] = 32
+    bits: Annotated[int, Field(ge=16, le=64)] = 32
     overflow: Literal["forbid"] = "forbid"
 
 
@@ -166,11 +175,30 @@ OP_NAMES: tuple[str, ...] = tuple(op.mnemonic for op in INT_OPS if op.mnemonic !
 """The keys that ``[ops]`` can have."""
 
 
+Semantics = Literal["generic", "tflite", "onnxruntime"]
+"""Who decides how each op computes: the keys of the file alone, or op by op the kernels of a runtime."""
+
+
 class Target(_Section):
-    """A chip's quantization scheme and integer operations."""
+    """A chip's quantization scheme and integer operations, or the arithmetic of a runtime.
+
+    Attributes:
+        name: What ``--target`` takes.
+        description: One line.
+        semantics: ``generic`` for hardware; else the runtime whose results are reproduced, for models in their own
+            quantization scheme.
+        pipeline: The passes that lower to it.
+        activation: How activations are stored.
+        weight: How weights are stored.
+        bias: How biases are stored.
+        requantize: From accumulators to codes.
+        accumulator: The register that sums products.
+        ops: Where each integer op runs; a runtime has all of them.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     description: str
+    semantics: Semantics = "generic"
     pipeline: str = "default"
     activation: ActivationScheme
     weight: WeightScheme
@@ -179,6 +207,22 @@ class Target(_Section):
     accumulator: AccumulatorScheme = AccumulatorScheme()
     ops: Mapping[str, OpSupport]
 
+    @property
+    def is_runtime(self) -> bool:
+        """Whether models run in their own quantization scheme, as a runtime would run them."""
+        return self.semantics != "generic"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_runtime_has_every_op(cls, content: object) -> object:
+        """Fill in the ops that a runtime's file leaves out."""
+        if not isinstance(content, dict):
+            return content
+        keys = cast(dict[str, object], content)
+        if keys.get("semantics", "generic") == "generic" or "ops" in keys:
+            return keys
+        return {**keys, "ops": {name: {"on": "host"} for name in OP_NAMES}}
+
     @field_validator("ops")
     @classmethod
     def _known_ops(cls, ops: Mapping[str, OpSupport]) -> Mapping[str, OpSupport]:
@@ -186,6 +230,19 @@ class Target(_Section):
             if name not in OP_NAMES:
                 raise ValueError(f"{name}: no such integer op; there are {', '.join(OP_NAMES)}")
         return ops
+
+    @model_validator(mode="after")
+    def _hardware_has_one_scheme(self) -> Target:
+        if self.is_runtime:
+            return self
+        for section, scheme in (("activation", self.activation), ("weight", self.weight)):
+            if scheme.dtype == "any":
+                raise ValueError(f"{section}.dtype: must be 'i8', found 'any'; only a runtime (semantics) takes any")
+            if not scheme.symmetric:
+                raise ValueError(f"{section}.symmetric: must be true, found false")
+        if self.requantize.multiplier == "float32":
+            raise ValueError("requantize.multiplier: only a runtime (semantics) computes in float32")
+        return self
 
     @model_validator(mode="after")
     def _bias_fits_the_accumulator(self) -> Target:

@@ -42,10 +42,18 @@ def rounded(exact: Fraction, rounding: Rounding) -> int:
     return floor + upper[rounding]
 
 
+def divided(product: int, shift: int, rounding: Rounding) -> int:
+    """Return ``product / 2**shift``; two roundings are done one after the other."""
+    if rounding is not Rounding.DOUBLE:
+        return rounded(Fraction(product, 2**shift), rounding)
+    once = rounded(Fraction(product, 2 ** min(shift, 31)), Rounding.HALF_UP)
+    return rounded(Fraction(once, 2 ** max(shift - 31, 0)), Rounding.HALF_AWAY)
+
+
 def requantized(accumulator: int, requantize: ops.Requantize, channel: int) -> int:
     multiplier = requantize.multiplier[channel if len(requantize.multiplier) > 1 else 0]
     shift = requantize.shift[channel if len(requantize.shift) > 1 else 0]
-    code = rounded(Fraction(accumulator * multiplier, 2**shift), requantize.rounding) + requantize.zero_point
+    code = divided(accumulator * multiplier, shift, requantize.rounding) + requantize.zero_point
     return min(max(code, requantize.minimum), requantize.maximum)
 
 

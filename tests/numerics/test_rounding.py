@@ -34,6 +34,15 @@ def nearest(exact: Fraction, rounding: Rounding) -> int:
     raise AssertionError(rounding)
 
 
+def quotient(value: int, shift: int, rounding: Rounding) -> int:
+    """Return ``value / 2**shift`` rounded; two roundings are done one after the other."""
+    if rounding is not Rounding.DOUBLE:
+        return nearest(Fraction(value, 1 << shift), rounding)
+    first = min(shift, 31)
+    once = nearest(Fraction(value, 1 << first), Rounding.HALF_UP)
+    return nearest(Fraction(once, 1 << (shift - first)), Rounding.HALF_AWAY)
+
+
 @st.composite
 def divisions(draw: st.DrawFn) -> tuple[type, list[int], int]:
     """A dtype, values and a shift for which ``|value| + 2**shift`` fits, extremes and ties included."""
@@ -55,7 +64,7 @@ def test_division_is_the_rounded_fraction(division: tuple[type, list[int], int],
     dtype, values, shift = division
     found = divide_by_power_of_two(np.array(values, dtype), shift, rounding)
     assert found.dtype == dtype
-    assert found.tolist() == [nearest(Fraction(value, 1 << shift), rounding) for value in values]
+    assert found.tolist() == [quotient(value, shift, rounding) for value in values]
 
 
 @pytest.mark.parametrize("rounding", Rounding)
@@ -68,7 +77,7 @@ def test_extremes_of_every_shift(dtype: type, width: int, rounding: Rounding) ->
         candidates |= {sign * (half + more) for sign in (-1, 1) for more in (-1, 0, 1)}
         values = sorted(value for value in candidates if abs(value) <= limit)
         found = divide_by_power_of_two(np.array(values, dtype), shift, rounding)
-        assert found.tolist() == [nearest(Fraction(value, 1 << shift), rounding) for value in values], shift
+        assert found.tolist() == [quotient(value, shift, rounding) for value in values], shift
 
 
 @pytest.mark.parametrize("rounding", Rounding)
@@ -83,7 +92,7 @@ def test_largest_product_of_the_dialect_fits(rounding: Rounding) -> None:
 def test_every_small_value(rounding: Rounding) -> None:
     values = np.arange(-300, 301, dtype=np.int32)
     for shift in range(11):
-        expected = [nearest(Fraction(int(value), 1 << shift), rounding) for value in values]
+        expected = [quotient(int(value), shift, rounding) for value in values]
         assert divide_by_power_of_two(values, shift, rounding).tolist() == expected
 
 
@@ -93,8 +102,7 @@ def test_one_shift_for_each_channel(rounding: Rounding) -> None:
     shifts = np.array([0, 1, 7, 31])
     found = divide_by_power_of_two(values, shifts, rounding)
     expected = [
-        [nearest(Fraction(int(value), 1 << int(shift)), rounding) for value, shift in zip(row, shifts, strict=True)]
-        for row in values
+        [quotient(int(value), int(shift), rounding) for value, shift in zip(row, shifts, strict=True)] for row in values
     ]
     assert found.tolist() == expected
 
@@ -107,11 +115,19 @@ def test_one_shift_for_each_channel(rounding: Rounding) -> None:
         (Rounding.HALF_AWAY, [-3, -2, -1, 1, 2, 3]),
         (Rounding.FLOOR, [-3, -2, -1, 0, 1, 2]),
         (Rounding.TO_ZERO, [-2, -1, 0, 0, 1, 2]),
+        (Rounding.DOUBLE, [-2, -1, 0, 1, 2, 3]),
     ],
 )
 def test_ties_as_written_in_the_table(rounding: Rounding, expected: list[int]) -> None:
     halves = np.array([-5, -3, -1, 1, 3, 5], np.int32)
     assert divide_by_power_of_two(halves, 1, rounding).tolist() == expected
+
+
+def test_two_roundings_differ_from_one_where_the_first_makes_a_tie() -> None:
+    # 0.5 - 2^-33 rounds up to the tie 0.5 at the first step and away from zero at the second.
+    just_below = np.array([(1 << 33) - 1, -(1 << 33) + 1, -(1 << 33) - 1], np.int64)
+    assert divide_by_power_of_two(just_below, 34, Rounding.DOUBLE).tolist() == [1, -1, -1]
+    assert divide_by_power_of_two(just_below, 34, Rounding.HALF_UP).tolist() == [0, 0, -1]
 
 
 def test_operand_is_left_alone() -> None:

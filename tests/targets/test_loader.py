@@ -41,7 +41,7 @@ def test_a_user_file_loads(tmp_path: Path) -> None:
 MISTAKES = [
     ("symmetric = true", "symetric = true", "activation.symetric: unknown key (did you mean 'symmetric'?)"),
     ("symmetric = true", "symmetric = false", "activation.symmetric: must be true, found false"),
-    ('dtype = "i8"', 'dtype = "u8"', "activation.dtype: must be 'i8', found 'u8'"),
+    ('dtype = "i8"', 'dtype = "u8"', "activation.dtype: must be 'i8' or 'any', found 'u8'"),
     ("shift = [0, 31]", "shift = [31, 0]", "requantize.shift: must be [least, greatest] within 0..62"),
     ("shift = [0, 31]", "shift = [0]", "requantize.shift"),
     ("shift = [0, 31]", "shift = [0, 31]\nbits = 31", "requantize.bits: a power-of-two multiplier has none"),
@@ -78,7 +78,7 @@ def test_a_mistake_is_named_by_its_key(old: str, new: str, message: str) -> None
     ("name", "message"),
     [
         ("pow2npu", "did you mean pow2-npu?"),
-        ("zzz", "there are pow2-npu, sym-npu, or a .toml file"),
+        ("zzz", "there are pow2-npu, sym-npu, tflite, tflite-single-rounding, onnxruntime, or a .toml file"),
         ("./absent.toml", "cannot be read: No such file"),
     ],
 )

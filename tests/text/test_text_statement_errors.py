@@ -217,7 +217,7 @@ OPERANDS_AND_TYPES = {
     "element type": (
         statement("%0 = nn.clip(%x) : tensor<4xi7>"),
         """
-        net.mrq:3:31: there is no element type i7 (there are i8, u8, i16, i32, f32)
+        net.mrq:3:31: there is no element type i7 (there are i8, u8, i16, i32, i64, f32)
           %0 = nn.clip(%x) : tensor<4xi7>
                                       ^^
         """,

@@ -10,7 +10,7 @@ import numpy as np
 from mrqc.backends.c.binding import Scaling
 from mrqc.backends.c.calls import Argument, Record, Table, struct_record
 from mrqc.ir import Data
-from mrqc.numerics import Rounding
+from mrqc.numerics import DOUBLE_ROUNDING_BITS, Rounding
 from mrqc.ops.int import Requantize
 
 INT32_MAXIMUM = (1 << 31) - 1
@@ -117,5 +117,7 @@ def _rounding_term(rounding: Rounding, shift: int) -> int:
             return 0
         case Rounding.TO_ZERO:
             return (1 << shift) - 1
+        case Rounding.DOUBLE:
+            return (1 << min(shift, DOUBLE_ROUNDING_BITS)) >> 1
         case _:
             return (1 << shift) >> 1

@@ -20,7 +20,7 @@ class Requantize:
     (the last axis).
 
     Attributes:
-        multiplier: Between 1 and 2**31 - 1; 1 where the target only shifts.
+        multiplier: Between 0 and 2**31 - 1; 1 where the target only shifts, 0 where the ratio is too small for it.
         shift: Between 0 and 62.
         rounding: What happens to the bits that are shifted out.
         zero_point: Added after rounding.
@@ -50,8 +50,8 @@ class Requantize:
         for name, numbers in (("multiplier", self.multiplier), ("shift", self.shift)):
             if len(numbers) not in (1, channels):
                 yield f"requantize has {len(numbers)} entries of {name} for {channels} channels"
-        if any(not 1 <= multiplier < MULTIPLIER_LIMIT for multiplier in self.multiplier):
-            yield "multipliers must lie between 1 and 2^31 - 1"
+        if any(not 0 <= multiplier < MULTIPLIER_LIMIT for multiplier in self.multiplier):
+            yield "multipliers must lie between 0 and 2^31 - 1"
         if any(not 0 <= shift <= SHIFT_LIMIT for shift in self.shift):
             yield f"shifts must lie between 0 and {SHIFT_LIMIT}"
         if not dtype.is_integer:

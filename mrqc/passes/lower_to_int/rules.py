@@ -49,7 +49,7 @@ class Site:
         assert quantization is not None
         low, high = element.dtype.minimum, element.dtype.maximum
         scheme = self.target.activation
-        if element.dtype is scheme.storage and quantization.is_symmetric:
+        if scheme.dtype != "any" and element.dtype is scheme.storage and quantization.is_symmetric:
             low, high = scheme.minimum, scheme.maximum
         ends = np.clip(np.asarray(clamp) / quantization.scale + quantization.zero_point, low, high)
         return int(np.rint(ends[0])), int(np.rint(ends[1]))

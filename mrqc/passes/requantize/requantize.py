@@ -45,6 +45,8 @@ class Requantize(Pass):
 
     def __call__(self, module: Module) -> Module:
         """Return the module in the target's scheme."""
+        if self.target.is_runtime:
+            raise TargetError(f"target {self.target.name} keeps the scheme of the model; nothing is re-quantized")
         findings = list(_unquantized(module))
         if findings:
             raise InputError.collect("only a fully quantized model can be moved to a target", findings)

@@ -137,6 +137,7 @@ def test_a_tensor_too_large_to_index_is_refused() -> None:
         (Rounding.HALF_EVEN, 5, INT32_MAXIMUM - 7 - (1 << 4)),
         (Rounding.HALF_AWAY, 0, INT32_MAXIMUM - 7),
         (Rounding.TO_ZERO, 20, INT32_MAXIMUM - 7 - (1 << 20) + 1),
+        (Rounding.DOUBLE, 31, INT32_MAXIMUM - 7 - (1 << 30)),
     ],
 )
 def test_32_bits_are_used_up_to_the_last_value_that_fits(rounding: Rounding, shift: int, magnitude: int) -> None:
