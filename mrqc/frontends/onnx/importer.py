@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from mrqc.errors import Diagnostic, InputError
+from mrqc.frontends.files import module_name, source_name
 from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
 from mrqc.frontends.onnx.emitter import Emitter
 from mrqc.frontends.onnx.graph import Node, OnnxGraph, Port, inferred_ports, read_graph
@@ -25,11 +24,6 @@ from mrqc.ir.location import Location
 from mrqc.ir.op import Value
 from mrqc.ir.rewrite import without_dead_statements
 from mrqc.ir.types import Element, TensorType
-
-_C_KEYWORD = re.compile(
-    "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|"
-    "register|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while"
-)
 
 
 def import_onnx(path: Path) -> Module:
@@ -55,15 +49,8 @@ def import_onnx(path: Path) -> Module:
     outputs = importer.run()
     if importer.found:
         raise InputError.collect(str(path), importer.found)
-    source = os.fsencode(path.name).decode("utf-8", "replace")
     module = Module(module_name(path.stem), importer.emitter.finish(outputs))
-    return without_dead_statements(module.with_facts(source=source, format="onnx"))
-
-
-def module_name(stem: str) -> str:
-    """Return a C identifier made from the stem of a file name."""
-    name = re.sub(r"[^A-Za-z0-9_]", "_", stem)
-    return name if name[:1].isalpha() and not _C_KEYWORD.fullmatch(name) else f"model_{name.lstrip('_')}"
+    return without_dead_statements(module.with_facts(source=source_name(path), format="onnx"))
 
 
 class _Importer:

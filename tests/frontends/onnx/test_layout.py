@@ -11,8 +11,8 @@ from onnx import TensorProto
 from onnx_models import Graph, run_in_double_precision
 
 from mrqc.backends.reference import ReferenceProgram
+from mrqc.frontends.files import module_name
 from mrqc.frontends.onnx import import_onnx
-from mrqc.frontends.onnx.importer import module_name
 from mrqc.ir import Module
 from mrqc.ops import nn
 from mrqc.passes.fold_qdq import FoldQdq
