@@ -14,6 +14,7 @@ from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.errors import InputError, UsageError
 from mrqc.frontends.onnx import import_onnx
+from mrqc.frontends.tflite import import_tflite
 from mrqc.ir.graph import Module
 from mrqc.ir.text import parse_module, print_module
 from mrqc.ops import OPS_BY_MNEMONIC
@@ -30,7 +31,7 @@ def load(path: str | Path, *, instruments: Instruments | None = None) -> Module:
     """Return the module of a model file: quantized ops over codes, NHWC inside.
 
     Args:
-        path: ``.onnx`` (QDQ form) or ``.mrq``.
+        path: ``.onnx`` (QDQ form), ``.tflite`` or ``.mrq``.
         instruments: Observes the passes of the import.
 
     Raises:
@@ -148,9 +149,8 @@ def _load_text(path: Path, instruments: Instruments | None) -> Module:
     return parse(read_text(path), str(path))
 
 
-def _refuse_tflite(path: Path, instruments: Instruments | None) -> Module:
-    del instruments
-    raise InputError(f"{path}: TFLite files cannot be imported yet (possible: .onnx with QuantizeLinear, .mrq)")
+def _load_tflite(path: Path, instruments: Instruments | None) -> Module:
+    return run_passes(import_tflite(path), "import", None, instruments)
 
 
 def read_text(path: Path) -> str:
@@ -170,7 +170,7 @@ def read_text(path: Path) -> str:
 _READERS: dict[str, Callable[[Path, Instruments | None], Module]] = {
     ".onnx": _load_onnx,
     ".mrq": _load_text,
-    ".tflite": _refuse_tflite,
+    ".tflite": _load_tflite,
 }
 
 __all__ = [

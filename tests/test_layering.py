@@ -35,7 +35,7 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 SEPARATE_BACKENDS = {"reference", "simulator", "c", "onnx", "tflite"}
 CATCH_ALLS = {"Exception", "BaseException"}
 NUMERICS_MAY_IMPORT = sys.stdlib_module_names | {"numpy", "mrqc"}
-SLOW_TO_IMPORT = ("numpy", "onnx", "networkx", "lark", "pydantic", "PIL")
+SLOW_TO_IMPORT = ("numpy", "onnx", "tflite", "flatbuffers", "networkx", "lark", "pydantic", "PIL")
 LAZY_NAME = re.compile(r"mrqc(\.\w+)+")
 
 

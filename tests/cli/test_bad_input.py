@@ -62,7 +62,7 @@ def test_a_directory_for_a_model(mrqc: CommandLine, tmp_path: Path, name: str) -
     assert_refused(mrqc("dump", tmp_path / name), 1, f"{name}: is a directory, not a model file")
 
 
-@pytest.mark.parametrize(("name", "hint"), [("a.tflite", "TFLite"), ("a.txt", ".onnx"), ("model", ".onnx")])
+@pytest.mark.parametrize(("name", "hint"), [("a.tflite", "not a TFLite model"), ("a.txt", ".onnx"), ("model", ".onnx")])
 def test_another_kind_of_file(mrqc: CommandLine, tmp_path: Path, name: str, hint: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     assert_refused(mrqc("dump", tmp_path / name), 1, name, hint)

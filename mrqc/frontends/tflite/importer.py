@@ -1,0 +1,177 @@
+"""``import_tflite``: walks the operators in order, and reports everything that it cannot import at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mrqc.errors import Diagnostic, InputError
+from mrqc.frontends.files import module_name, source_name
+from mrqc.frontends.tflite.emitter import Emitter
+from mrqc.frontends.tflite.graph import Operator, OptionContent, Port, TensorRecord, TfliteGraph
+from mrqc.frontends.tflite.reader import default_options, read_graph
+from mrqc.frontends.tflite.site import LostOperandError, Site, Support
+from mrqc.frontends.tflite.support import RULES, hint_for
+from mrqc.frontends.tflite.tensors import (
+    Constant,
+    Lost,
+    Tensor,
+    UnsupportedOperatorError,
+    read_constant,
+    type_of,
+)
+from mrqc.ir.graph import Module, Output
+from mrqc.ir.location import Location
+from mrqc.ir.op import Value
+from mrqc.ir.rewrite import without_dead_statements
+
+_OPEN = -1
+
+
+def import_tflite(path: Path) -> Module:
+    """Return the model of a TFLite file as an nn.* module.
+
+    Quantized operators become quantized ops with the file's own scales and zero points, float operators float ops.
+    Inputs and outputs have the names of the file's signature, or of their tensors. An open batch becomes 1.
+
+    Raises:
+        InputError: The file cannot be read, is damaged, or holds something that cannot be imported; every such
+            operator, tensor, input and output is listed.
+    """
+    graph = read_graph(path)
+    found = list(graph.problems())
+    if found:
+        raise InputError.collect(str(path), found)
+    importer = _Importer(graph)
+    outputs = importer.run()
+    if importer.found:
+        raise InputError.collect(str(path), importer.found)
+    module = Module(module_name(path.stem), importer.emitter.finish(outputs))
+    return without_dead_statements(module.with_facts(source=source_name(path), format="tflite"))
+
+
+class _Importer:
+    """The state of one import."""
+
+    def __init__(self, graph: TfliteGraph) -> None:
+        self.graph = graph
+        self.emitter = Emitter()
+        self.tensors: dict[int, Tensor] = {}
+        self.found: list[Diagnostic] = []
+
+    def run(self) -> list[Output]:
+        """Import everything; what cannot be imported is in ``found`` afterwards."""
+        self._define_constants()
+        for port in self.graph.inputs:
+            self.tensors[port.tensor] = self._input(port)
+        for operator in self.graph.operators:
+            self.tensors.update(zip(operator.outputs, self._operator(operator), strict=True))
+        return [output for port in self.graph.outputs if (output := self._output(port))]
+
+    def _define_constants(self) -> None:
+        used = {index for operator in self.graph.operators for index in operator.inputs}
+        used.update(port.tensor for port in self.graph.outputs)
+        for record in self.graph.tensors:
+            if record.index not in used or (record.content is None and not record.is_variable):
+                continue
+            self.tensors[record.index] = Lost()
+            try:
+                if record.is_variable:
+                    raise UnsupportedOperatorError(
+                        "it keeps its content from one run to the next", "variable tensors are not supported"
+                    )
+                self.tensors[record.index] = read_constant(record)
+            except UnsupportedOperatorError as error:
+                self._report(error, f"tensor {record.name!r}")
+
+    def _input(self, port: Port) -> Tensor:
+        record = self.graph.tensors[port.tensor]
+        try:
+            return self.emitter.add_input(port.name, type_of(record, _fixed_shape(record)))
+        except UnsupportedOperatorError as error:
+            self._report(error, f"input {port.name!r}")
+            return _placeholder(record)
+
+    def _operator(self, operator: Operator) -> tuple[Tensor, ...]:
+        try:
+            return self._import(operator)
+        except UnsupportedOperatorError as error:
+            self._report(error, operator.where)
+        except LostOperandError:
+            pass
+        # What nothing at run time flows into was meant to be a constant: no stand-in, or its users would complain.
+        if not any(isinstance(self.tensors.get(index), Value) for index in operator.inputs):
+            return (Lost(),) * len(operator.outputs)
+        return tuple(_placeholder(self.graph.tensors[index]) for index in operator.outputs)
+
+    def _import(self, operator: Operator) -> tuple[Tensor, ...]:
+        support = RULES.get(operator.builtin)
+        if support is None:
+            name = f"custom operator {operator.custom_code!r}" if operator.builtin == "CUSTOM" else operator.builtin
+            raise UnsupportedOperatorError(f"{name} cannot be imported", hint_for(operator.builtin))
+        _check_operands(operator, support)
+        options = _options(operator, support)
+        imported = support.handler(Site(operator, options, self.graph.tensors, self.tensors, self.emitter))
+        results = imported if isinstance(imported, tuple) else (imported,)
+        if len(results) != len(operator.outputs):
+            raise UnsupportedOperatorError(f"it has {len(operator.outputs)} results, expected {len(results)}")
+        return results
+
+    def _output(self, port: Port) -> Output | None:
+        tensor = self.tensors[port.tensor]
+        try:
+            if isinstance(tensor, Constant):
+                tensor = self.emitter.constant(tensor, Location.of(port.name))
+        except UnsupportedOperatorError as error:
+            self._report(error, f"output {port.name!r}")
+            return None
+        return Output(port.name, tensor) if isinstance(tensor, Value) else None
+
+    def _report(self, error: UnsupportedOperatorError, where: str) -> None:
+        self.found.append(Diagnostic(error.reason, where, error.hint))
+
+
+def _fixed_shape(record: TensorRecord) -> tuple[int, ...]:
+    """Return the shape of an input, an open batch being 1."""
+    signature = record.signature if len(record.signature) == len(record.shape) else record.shape
+    for axis, extent in enumerate(signature):
+        if extent == _OPEN and axis > 0:
+            raise UnsupportedOperatorError(
+                f"its extent on axis {axis} is not fixed", "only the batch, the leading extent, may be left open"
+            )
+    if signature[:1] == (_OPEN,):
+        return (1, *record.shape[1:])
+    return record.shape
+
+
+def _placeholder(record: TensorRecord) -> Tensor:
+    """Return a stand-in of the file's shape and type, so that the operators behind a fault are examined too."""
+    try:
+        return Value(record.name, type_of(record))
+    except UnsupportedOperatorError:
+        return Lost()
+
+
+def _check_operands(operator: Operator, support: Support) -> None:
+    least, most = support.operands
+    if not least <= len(operator.inputs) <= most:
+        takes = f"{least}" if least == most else f"{least} to {most}"
+        raise UnsupportedOperatorError(f"it has {len(operator.inputs)} operands, expected {takes}")
+
+
+def _options(operator: Operator, support: Support) -> Mapping[str, OptionContent]:
+    """Return the operator's options, at the schema's defaults where the file has none.
+
+    Raises:
+        UnsupportedOperatorError: They are of another operator's type, or say what the handler does not know.
+    """
+    if not operator.options_type or not support.options_type:
+        return default_options(support.options_type) if support.options_type else {}
+    if operator.options_type != support.options_type:
+        raise UnsupportedOperatorError(
+            f"its options are of type {operator.options_type}, expected {support.options_type}"
+        )
+    unknown = sorted(operator.written_options.difference(support.options))
+    if unknown:
+        raise UnsupportedOperatorError(f"options that are not supported: {', '.join(unknown)}")
+    return operator.options
