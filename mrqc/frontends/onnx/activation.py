@@ -9,6 +9,7 @@ import numpy as np
 
 from mrqc.frontends.onnx.site import NodeRule, Site
 from mrqc.frontends.onnx.tensors import Activation, Tensor, UnsupportedNodeError
+from mrqc.ir.types import FLOAT, Element
 from mrqc.ops import nn
 
 _SINGLE_PRECISION_LIMIT = float(np.finfo(np.float32).max)
@@ -33,24 +34,27 @@ def import_clip(site: Site) -> Tensor:
 
 
 def import_softmax(site: Site) -> Tensor:
-    """Along the last axis; before opset 13 along all axes from the given one on."""
-    activation = site.float_operand(0)
+    """Along any axis; before opset 13 along all axes from the given one on."""
+    return softmax_of(site, site.float_operand(0), site.opset, FLOAT)
+
+
+def softmax_of(site: Site, activation: Activation, opset: int, element: Element) -> Tensor:
+    """Emit a softmax as an operator set defines it: along one axis, before 13 over all axes from one on."""
     rank = len(activation.shape)
     if rank == 0:
         raise UnsupportedNodeError("its operand has no axes")
-    axis = site.axis(site.integer("axis", -1 if site.opset >= 13 else 1), rank, first_beyond=site.opset < 13)
-    if axis == rank - 1:
-        if activation.permutation[-1] != rank - 1:
-            activation = Activation.plain(site.logical(activation))
-        return Activation(site.emit(nn.Softmax(activation.value)), activation.permutation)
-    if site.opset >= 13:
-        raise UnsupportedNodeError(
-            f"it runs along axis {axis} of {rank}",
-            "only the last axis is supported; transpose before and after",
-        )
-    rows = (math.prod(activation.shape[:axis]), math.prod(activation.shape[axis:]))
-    value = site.emit(nn.Softmax(site.emitter.reshape(activation, rows, site.location)))
-    return site.reshape(Activation.plain(value), activation.shape)
+    axis = site.axis(site.integer("axis", -1 if opset >= 13 else 1), rank, first_beyond=opset < 13)
+    if opset < 13 and axis != rank - 1:
+        rows = (math.prod(activation.shape[:axis]), math.prod(activation.shape[axis:]))
+        flat = site.emitter.reshape(activation, rows, site.location)
+        return site.reshape(Activation.plain(site.emit(nn.Softmax(flat, element=element))), activation.shape)
+    # The axis goes last, and back again.
+    order = (*(other for other in range(rank) if other != axis), axis)
+    moved = activation.transposed(order)
+    if moved.permutation[-1] != rank - 1:
+        moved = Activation.plain(site.logical(moved))
+    result = Activation(site.emit(nn.Softmax(moved.value, element=element)), moved.permutation)
+    return result.transposed(tuple(order.index(other) for other in range(rank)))
 
 
 def _clip(site: Site, clamp: tuple[float, float]) -> Tensor:

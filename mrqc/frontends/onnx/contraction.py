@@ -12,7 +12,7 @@ from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES, read_window
 from mrqc.ir.op import Value
 from mrqc.ops import nn
 
-_OHWI_FROM_OIHW = (0, 2, 3, 1)
+OHWI_FROM_OIHW = (0, 2, 3, 1)
 
 
 def import_conv(site: Site) -> Tensor:
@@ -27,7 +27,7 @@ def import_conv(site: Site) -> Tensor:
     window = read_window(site, kernel, *image.shape[2:])
     op = nn.Conv2D(
         site.nhwc(image),
-        _emitted(site, weight.transposed(_OHWI_FROM_OIHW)),
+        _emitted(site, weight.transposed(OHWI_FROM_OIHW)),
         _emitted(site, site.constant(2, "bias")) if site.has_operand(2) else None,
         window.strides,
         window.padding,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from mrqc.frontends.onnx.tensors import Activation, Constant, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, UnsupportedNodeError
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
 from mrqc.ir.graph import Graph, Output, Statement
@@ -66,11 +66,15 @@ class Emitter:
             raise UnsupportedNodeError(
                 f"tensor {constant.name!r} holds {constant.array.dtype} numbers, not read by a DequantizeLinear"
             )
-        stored = nn.Constant(Data(constant.array), constant.element or FLOAT)
-        value = self._emit_constant(constant.name, stored, Location.of(constant.name) if constant.name else location)
+        value = self.codes(constant, location)
         if constant.element is None:
             return value
         return self._emit_constant(constant.name, nn.Dequantize(value), Location.of(constant.dequantized_by))
+
+    def codes(self, constant: Constant, location: Location) -> Value:
+        """Return the value of a constant as the file stores it: codes where it is quantized, else floats."""
+        stored = nn.Constant(Data(constant.array), constant.element or FLOAT)
+        return self._emit_constant(constant.name, stored, Location.of(constant.name) if constant.name else location)
 
     def _emit_constant(self, name: str, op: Op, location: Location) -> Value:
         key = (name, op)
@@ -84,6 +88,26 @@ class Emitter:
         for axis, wanted in enumerate(permutation):
             order[wanted] = activation.permutation[axis]
         return self._transpose(activation.value, tuple(order), location)
+
+    def aligned(
+        self, first: Activation, second: Activation, location: Location
+    ) -> tuple[Value, Value, tuple[int, ...]]:
+        """Return two tensors that are combined element by element, in one layout, and how ONNX sees the result.
+
+        Leading axes of extent 1 are added to the one of lower rank, as numpy does.
+        """
+        rank = max(len(first.shape), len(second.shape))
+        first, second = (self._with_rank(activation, rank, location) for activation in (first, second))
+        layout = first.permutation if first.value.type.size >= second.value.type.size else second.permutation
+        if NHWC_SEEN_AS_NCHW in (first.permutation, second.permutation):
+            layout = NHWC_SEEN_AS_NCHW
+        return self.arrange(first, layout, location), self.arrange(second, layout, location), layout
+
+    def _with_rank(self, activation: Activation, rank: int, location: Location) -> Activation:
+        missing = rank - len(activation.shape)
+        if missing == 0:
+            return activation
+        return Activation.plain(self.reshape(activation, (1,) * missing + activation.shape, location))
 
     def logical(self, activation: Activation, location: Location) -> Value:
         """Return a value that has the layout ONNX sees."""

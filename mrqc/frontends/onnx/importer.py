@@ -89,38 +89,39 @@ class _Importer:
             self.found.append(Diagnostic(error.reason, f"input {port.name!r}", error.hint))
             return self._placeholder(port)
 
-    def _node(self, node: Node) -> Tensor:
+    def _node(self, node: Node) -> tuple[Tensor, ...]:
         try:
             return self._import(node)
         except UnsupportedNodeError as error:
             self.found.append(Diagnostic(error.reason, node.where, error.hint))
         except LostOperandError:
             pass
-        return Lost()
+        return ()
 
-    def _import(self, node: Node) -> Tensor:
-        if node.domain:
-            raise UnsupportedNodeError(
-                f"operators of domain {node.domain!r} cannot be imported", hint_for(node.op_type)
-            )
-        rule = RULES.get(node.op_type)
+    def _import(self, node: Node) -> tuple[Tensor, ...]:
+        rule = RULES.get((node.domain, node.op_type))
         if rule is None:
-            raise UnsupportedNodeError(f"operator {node.op_type} cannot be imported", hint_for(node.op_type))
+            of_domain = f" of domain {node.domain!r}" if node.domain else ""
+            raise UnsupportedNodeError(f"operator {node.op_type}{of_domain} cannot be imported", hint_for(node.op_type))
         unknown = sorted(set(node.attributes) - set(rule.attributes))
         if unknown:
             raise UnsupportedNodeError(f"unknown attributes: {', '.join(unknown)}")
         if len(node.inputs) > rule.operands:
             raise UnsupportedNodeError(f"{len(node.inputs)} inputs are too many, it takes {rule.operands}")
-        if not node.outputs or any(node.outputs[1:]):
-            raise UnsupportedNodeError("only one result is supported")
-        return rule.handler(Site(node, self.graph.opset, self.tensors, self.emitter))
+        if not node.outputs or any(node.outputs[rule.results :]):
+            many = "one result is" if rule.results == 1 else f"{rule.results} results are"
+            raise UnsupportedNodeError(f"only {many} supported")
+        results = rule.handler(Site(node, self.graph.opset, self.tensors, self.emitter))
+        return results if isinstance(results, tuple) else (results,)
 
-    def _define(self, node: Node, result: Tensor) -> None:
+    def _define(self, node: Node, results: tuple[Tensor, ...]) -> None:
         # What nothing at run time flows into was meant to be a constant: no stand-in, or its users would complain.
         at_run_time = any(isinstance(self.tensors.get(name), Activation) for name in node.inputs)
-        for name in filter(None, node.outputs):
+        for index, name in enumerate(node.outputs):
+            result = results[index] if index < len(results) else Lost()
             lost = isinstance(result, Lost) and at_run_time
-            self.tensors[name] = self._placeholder(self._inferred.get(name)) if lost else result
+            if name:
+                self.tensors[name] = self._placeholder(self._inferred.get(name)) if lost else result
 
     @cached_property
     def _inferred(self) -> Mapping[str, Port]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
+from mrqc.frontends.onnx.codes import CodeOperand, code_operands, operand_element
 from mrqc.frontends.onnx.emitter import Emitter
 from mrqc.frontends.onnx.graph import Node, OnnxGraph, Port
 from mrqc.frontends.onnx.quantize import quantized_element
@@ -31,7 +32,7 @@ def input_type(graph: OnnxGraph, port: Port) -> TensorType:
     shape = _fixed_shape(port)
     numpy = numpy_type(port.element_type)
     dtype = DType.of(numpy) if numpy is not None else None
-    if dtype is None:
+    if dtype is None or dtype is DType.I64:
         raise UnsupportedNodeError(f"element type {element_type_name(port.element_type)} is not supported", _SUPPORTED)
     if dtype is DType.F32:
         return TensorType(shape, FLOAT)
@@ -61,25 +62,32 @@ def _element_of_codes(graph: OnnxGraph, port: Port, dtype: DType, shape: tuple[i
     if not readers:
         raise UnsupportedNodeError(f"nothing says what its {dtype} codes mean", "a DequantizeLinear should read it")
     constants = _constants(graph)
-    elements = {node.label: _element(node, graph.opset, constants, dtype, shape, port.name) for node in readers}
+    elements: dict[str, Element] = {}
+    for node, where in readers:
+        element = _element(Site(node, graph.opset, constants, Emitter()), where, dtype, shape)
+        if not _is_per_tensor(element) and node.inputs[where.tensor] != port.name:
+            raise UnsupportedNodeError(
+                f"node {node.label!r} reads its codes, moved, with a scale for each index of an axis"
+            )
+        elements[node.label] = element
     if len(set(elements.values())) > 1:
         raise UnsupportedNodeError(f"nodes {', '.join(map(repr, elements))} read its codes with different scales")
     return next(iter(elements.values()))
 
 
-def _element(
-    node: Node, opset: int, constants: Mapping[str, Tensor], dtype: DType, shape: tuple[int, ...], name: str
-) -> Element:
+def _element(site: Site, where: CodeOperand, dtype: DType, shape: tuple[int, ...]) -> Element:
+    node = site.node
     try:
-        element = quantized_element(Site(node, opset, constants, Emitter()), dtype, shape)
+        if node.op_type == "DequantizeLinear":
+            return quantized_element(site, dtype, shape)
+        return operand_element(site, where, dtype, shape)
     except (KeyError, LostOperandError):
         raise UnsupportedNodeError(f"node {node.label!r} reads its codes with a scale that is not constant") from None
+
+
+def _is_per_tensor(element: Element) -> bool:
     assert element.quantization is not None
-    if not element.quantization.is_per_tensor and node.inputs[0] != name:
-        raise UnsupportedNodeError(
-            f"node {node.label!r} reads its codes, moved, with a scale for each index of an axis"
-        )
-    return element
+    return element.quantization.is_per_tensor
 
 
 def _constants(graph: OnnxGraph) -> Mapping[str, Tensor]:
@@ -94,13 +102,12 @@ def _constants(graph: OnnxGraph) -> Mapping[str, Tensor]:
     return found
 
 
-def _readers(graph: OnnxGraph, name: str) -> Iterator[Node]:
-    """Yield each DequantizeLinear that reads the codes of a tensor, moved about or not."""
+def _readers(graph: OnnxGraph, name: str) -> Iterator[tuple[Node, CodeOperand]]:
+    """Yield each node that says what the codes of a tensor mean, moved about or not, and where it reads them."""
     names = {name}
     for node in graph.nodes:
-        if node.domain or not node.inputs or node.inputs[0] not in names:
-            continue
-        if node.op_type == "DequantizeLinear":
-            yield node
-        elif node.op_type in _KEEPS_CODES:
+        for where in code_operands(node.domain, node.op_type, len(node.inputs)):
+            if where.tensor < len(node.inputs) and node.inputs[where.tensor] in names:
+                yield node, where
+        if node.op_type in _KEEPS_CODES and not node.domain and node.inputs and node.inputs[0] in names:
             names.update(node.outputs[:1])

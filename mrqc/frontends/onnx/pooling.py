@@ -14,7 +14,7 @@ from mrqc.ops.window import Window
 def import_average_pool(site: Site) -> Tensor:
     """2-D; ceil_mode only where it makes no difference."""
     image = site.image_operand(0)
-    window = _pool_window(site, image)
+    window = pool_window(site, image)
     op = nn.AveragePool2D(
         site.nhwc(image),
         window.kernel,
@@ -28,19 +28,19 @@ def import_average_pool(site: Site) -> Tensor:
 def import_max_pool(site: Site) -> Tensor:
     """2-D, on floats or on codes, without indices; ceil_mode only where it makes no difference."""
     image = site.image_operand(0, codes_too=True)
-    return _max_pool(site, image, _pool_window(site, image))
+    return _max_pool(site, image, pool_window(site, image))
 
 
 def import_global_average_pool(site: Site) -> Tensor:
     """2-D."""
     image = site.image_operand(0)
-    return Activation(site.emit(nn.AveragePool2D(site.nhwc(image), _whole_image(image))), NHWC_SEEN_AS_NCHW)
+    return Activation(site.emit(nn.AveragePool2D(site.nhwc(image), whole_image(image))), NHWC_SEEN_AS_NCHW)
 
 
 def import_global_max_pool(site: Site) -> Tensor:
     """2-D."""
     image = site.image_operand(0, codes_too=True)
-    return _max_pool(site, image, Window(_whole_image(image)))
+    return _max_pool(site, image, Window(whole_image(image)))
 
 
 def _max_pool(site: Site, image: Activation, window: Window) -> Activation:
@@ -49,12 +49,14 @@ def _max_pool(site: Site, image: Activation, window: Window) -> Activation:
     return Activation(site.emit(op), NHWC_SEEN_AS_NCHW)
 
 
-def _whole_image(image: Activation) -> tuple[int, int]:
+def whole_image(image: Activation) -> tuple[int, int]:
+    """Return height and width of an image, for a pool over all of it."""
     _, _, height, width = image.shape
     return (height, width)
 
 
-def _pool_window(site: Site, image: Activation) -> Window:
+def pool_window(site: Site, image: Activation) -> Window:
+    """Return the window of a pool over an image."""
     if site.integer_list("kernel_shape") is None:
         raise UnsupportedNodeError("attribute 'kernel_shape' is missing")
     window = read_window(site, site.pair("kernel_shape", (1, 1)), *image.shape[2:])

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from mrqc.frontends.onnx.arrays import element_type_name, numpy_type
-from mrqc.frontends.onnx.site import NodeRule, Site
+from mrqc.frontends.onnx.site import NodeRule, Site, checked_axis
 from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError, with_axis
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.quantization import Quantization
 from mrqc.ir.types import Element
 from mrqc.ops import nn
+
+_BLOCKS = ("scales in blocks are not supported", "one for the tensor, or along one axis")
 
 
 def import_quantize(site: Site) -> Tensor:
@@ -28,7 +30,7 @@ def import_quantize(site: Site) -> Tensor:
         return Constant(tensor.name, _quantized(tensor.real(), element))
     if tensor.value.type.dtype is not DType.F32:
         raise UnsupportedNodeError("its input holds integers, not floats")
-    return Activation(site.emit(nn.Quantize(tensor.value, _as_stored(element, tensor))), tensor.permutation)
+    return Activation(site.emit(nn.Quantize(tensor.value, as_stored(element, tensor))), tensor.permutation)
 
 
 def import_dequantize(site: Site) -> Tensor:
@@ -40,7 +42,7 @@ def import_dequantize(site: Site) -> Tensor:
     type_ = tensor.value.type
     if type_.dtype is DType.F32:
         raise UnsupportedNodeError("its input holds floats, not integers")
-    element = _as_stored(quantized_element(site, type_.dtype, tensor.shape), tensor)
+    element = as_stored(quantized_element(site, type_.dtype, tensor.shape), tensor)
     if type_.quantization is None:
         # The codes come from something that is reported already; go on with what this node says.
         return Activation(
@@ -49,7 +51,8 @@ def import_dequantize(site: Site) -> Tensor:
         )
     if type_.element != element:
         raise UnsupportedNodeError(
-            f"it reads codes with {_describe(element)} that were quantized with {_describe(type_.element)}",
+            f"it reads codes with {describe_element(element)} that were quantized with "
+            f"{describe_element(type_.element)}",
             "give the DequantizeLinear the scale and zero point of the QuantizeLinear",
         )
     return Activation(site.emit(nn.Dequantize(tensor.value)), tensor.permutation)
@@ -61,28 +64,46 @@ def quantized_element(site: Site, dtype: DType, shape: tuple[int, ...]) -> Eleme
     Raises:
         UnsupportedNodeError: They are computed, in blocks, of the wrong shape, or no valid quantization.
     """
-    scales = site.plain_array(1, "scale")
+    if site.integer("block_size", 0):
+        raise UnsupportedNodeError(*_BLOCKS)
+    zero_points = site.plain_array(2, "zero point") if site.has_operand(2) else None
+    return element_from(site.plain_array(1, "scale"), zero_points, dtype, shape, site.integer("axis", 1))
+
+
+def element_from(
+    scales: NDArray[Any], zero_points: NDArray[Any] | None, dtype: DType, shape: tuple[int, ...], axis: int
+) -> Element:
+    """Return what scales and zero points, as a file holds them, say about codes.
+
+    Args:
+        scales: One for the tensor, or one for each index along ``axis``.
+        zero_points: As many; None for zeros.
+        dtype: Of the codes.
+        shape: Of the tensor, as ONNX sees it.
+        axis: May be negative.
+
+    Raises:
+        UnsupportedNodeError: They are in blocks, of the wrong shape or type, or no valid quantization.
+    """
     if scales.dtype != np.float32:
         raise UnsupportedNodeError(f"the scale must be FLOAT, found {scales.dtype}")
-    zero_points = site.plain_array(2, "zero point") if site.has_operand(2) else np.zeros(scales.shape, dtype.numpy)
+    if zero_points is None:
+        zero_points = np.zeros(scales.shape, dtype.numpy)
     if zero_points.dtype != dtype.numpy:
         raise UnsupportedNodeError(f"the zero point is {zero_points.dtype}, the codes are {dtype.numpy}")
     if scales.size != zero_points.size:
         raise UnsupportedNodeError(f"there are {scales.size} scales and {zero_points.size} zero points")
-    if scales.ndim > 1 or site.integer("block_size", 0):
-        raise UnsupportedNodeError("scales in blocks are not supported", "one for the tensor, or along one axis")
-    quantization = _quantization(site, scales, zero_points, len(shape))
+    if scales.ndim > 1:
+        raise UnsupportedNodeError(*_BLOCKS)
+    if scales.size == 1:
+        quantization = Quantization.per_tensor(float(scales.reshape(-1)[0]), int(zero_points.reshape(-1)[0]))
+    else:
+        along = checked_axis(axis, len(shape))
+        quantization = Quantization.per_axis(scales.tolist(), zero_points.reshape(-1).tolist(), along)
     problems = list(quantization.problems(shape, dtype.minimum, dtype.maximum))
     if problems:
         raise UnsupportedNodeError("; ".join(problems))
     return Element(dtype, quantization)
-
-
-def _quantization(site: Site, scales: NDArray[Any], zero_points: NDArray[Any], rank: int) -> Quantization:
-    if scales.size == 1:
-        return Quantization.per_tensor(float(scales.reshape(-1)[0]), int(zero_points.reshape(-1)[0]))
-    axis = site.axis(site.integer("axis", 1), rank)
-    return Quantization.per_axis(scales.tolist(), zero_points.reshape(-1).tolist(), axis)
 
 
 def _result_dtype(site: Site) -> DType:
@@ -125,14 +146,15 @@ def _dequantized_constant(site: Site, tensor: Constant) -> Constant:
     return Constant(tensor.name, tensor.array, quantized_element(site, dtype, tensor.shape), site.node.label)
 
 
-def _as_stored(element: Element, activation: Activation) -> Element:
+def as_stored(element: Element, activation: Activation) -> Element:
     """Return the element with the quantization axis of the value behind ``activation``."""
     assert element.quantization is not None
     axis = element.quantization.axis
     return element if axis is None else with_axis(element, activation.permutation[axis])
 
 
-def _describe(element: Element) -> str:
+def describe_element(element: Element) -> str:
+    """Return storage, scale and zero point in words."""
     assert element.quantization is not None
     if not element.quantization.is_per_tensor:
         return f"{element.dtype} scales along axis {element.quantization.axis}"

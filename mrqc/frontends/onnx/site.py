@@ -192,9 +192,7 @@ class Site:
         Raises:
             UnsupportedNodeError: ``axis`` is none of a tensor of ``rank`` axes.
         """
-        if not -rank <= axis < rank + first_beyond:
-            raise UnsupportedNodeError(f"axis {axis} does not exist in a tensor of rank {rank}")
-        return axis + rank if axis < 0 else axis
+        return checked_axis(axis, rank, first_beyond)
 
     def _wrong_kind(self, name: str, wanted: str) -> UnsupportedNodeError:
         content = self.node.attributes[name]
@@ -203,7 +201,18 @@ class Site:
         return UnsupportedNodeError(f"attribute {name!r} must be {wanted}")
 
 
-Handler: TypeAlias = Callable[[Site], Tensor]
+def checked_axis(axis: int, rank: int, first_beyond: int = 0) -> int:
+    """Return a non-negative axis of a tensor of ``rank`` axes.
+
+    Raises:
+        UnsupportedNodeError: There is no such axis.
+    """
+    if not -rank <= axis < rank + first_beyond:
+        raise UnsupportedNodeError(f"axis {axis} does not exist in a tensor of rank {rank}")
+    return axis + rank if axis < 0 else axis
+
+
+Handler: TypeAlias = Callable[[Site], Tensor | tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -211,10 +220,11 @@ class NodeRule:
     """How nodes of one operator type are imported.
 
     Attributes:
-        handler: Emits the node and returns its first result; no other result is supported. Its docstring says
-            what is supported, for users.
+        handler: Emits the node and returns its result, or all of them. Its docstring says what is supported, for
+            users.
         operands: The most inputs that the handler knows.
         attributes: Every attribute that the handler knows.
+        results: The most results that the handler gives.
 
     A node with more than that is refused, not misread.
     """
@@ -222,6 +232,7 @@ class NodeRule:
     handler: Handler
     operands: int
     attributes: tuple[str, ...] = ()
+    results: int = 1
 
     @property
     def summary(self) -> str:

@@ -11,10 +11,12 @@ from mrqc.frontends.onnx.elementwise import ELEMENTWISE_RULES
 from mrqc.frontends.onnx.graph import OLDEST_OPSET
 from mrqc.frontends.onnx.layout import LAYOUT_RULES
 from mrqc.frontends.onnx.pooling import POOLING_RULES
+from mrqc.frontends.onnx.qlinear import QLINEAR_RULES
+from mrqc.frontends.onnx.qoperator import QOPERATOR_RULES
 from mrqc.frontends.onnx.quantize import QUANTIZE_RULES
 from mrqc.frontends.onnx.site import NodeRule
 
-RULES: Mapping[str, NodeRule] = {
+_FLOAT_RULES: Mapping[str, NodeRule] = {
     **QUANTIZE_RULES,
     **CONTRACTION_RULES,
     **POOLING_RULES,
@@ -23,20 +25,37 @@ RULES: Mapping[str, NodeRule] = {
     **LAYOUT_RULES,
     **CONSTANT_RULES,
 }
-"""The rule of each operator of ONNX's default domain, in the order of the documentation."""
+RULES: Mapping[tuple[str, str], NodeRule] = {
+    **{("", op_type): rule for op_type, rule in _FLOAT_RULES.items()},
+    **{("com.microsoft", op_type): rule for op_type, rule in QUANTIZE_RULES.items()},
+    **QOPERATOR_RULES,
+    **QLINEAR_RULES,
+}
+"""The rule of each operator, by domain and name, in the order of the documentation."""
 
 _ONLY_CLIPS = "Relu and Clip are the activations that can be imported"
 _EXPORT_QDQ = "export the model in the QDQ form (QuantizeLinear and DequantizeLinear around float operators)"
 _HINTS: Mapping[str, str] = {
     **dict.fromkeys(
-        ("LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu"),
+        (
+            "Celu",
+            "Selu",
+            "Softplus",
+            "LeakyRelu",
+            "PRelu",
+            "Elu",
+            "Sigmoid",
+            "HardSigmoid",
+            "HardSwish",
+            "Tanh",
+            "Gelu",
+        ),
         _ONLY_CLIPS,
     ),
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _EXPORT_QDQ),
-    **dict.fromkeys(("QLinearAdd", "QLinearAveragePool", "QLinearGlobalAveragePool", "QGemm"), _EXPORT_QDQ),
+    **dict.fromkeys(("QLinearWhere", "QLinearReduceMean", "QAttention", "MatMulIntegerToFloat"), _EXPORT_QDQ),
     **dict.fromkeys(("If", "Loop", "Scan"), "export the model without control flow"),
     "BatchNormalization": "fold it into the convolution before it when quantizing",
-    "DynamicQuantizeLinear": "quantize the model statically",
+    **dict.fromkeys(("DynamicQuantizeMatMul", "DynamicQuantizeLSTM"), "quantize the model statically"),
     "ReduceMean": "GlobalAveragePool does the same over whole images",
 }
 
@@ -48,7 +67,8 @@ def hint_for(op_type: str) -> str:
 
 def support_table() -> str:
     """Return the operators and their limits as a Markdown document."""
-    rows = "".join(f"| {op_type} | {rule.summary} |\n" for op_type, rule in RULES.items())
+    named = ((f"{domain}.{op_type}" if domain else op_type, rule) for (domain, op_type), rule in RULES.items())
+    rows = "".join(f"| {op_type} | {rule.summary} |\n" for op_type, rule in named)
     return (
         "# ONNX operators\n\n"
         f"Opset {OLDEST_OPSET} and later. The batch, the leading extent, may be symbolic; it becomes 1.\n"
