@@ -1,5 +1,6 @@
 # make demo          lower, compile, verify and evaluate the digits example
 # make test          the test suite
+# make single-ops    generated models of one TFLite operator each, compared with LiteRT; prints their counts
 # make check         lint, format and types
 # make train-digits  train and quantize the digits example again
 #
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed.stamp
 
-.PHONY: demo test check train-digits clean
+.PHONY: demo test single-ops check train-digits clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/digits/demo.py
@@ -21,6 +22,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	# One BLAS thread for each of the two workers: more only wait for each other.
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
+
+single-ops: $(STAMP)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python tests/frontends/tflite/report_single_ops.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,0 +1,10 @@
+"""Every registered case; importing a family's module registers its operators."""
+
+import cases_layout
+import cases_pooling
+import cases_quantize
+from single_ops import REGISTRY, OperatorCases
+
+FAMILIES = (cases_layout, cases_pooling, cases_quantize)
+
+ALL_CASES: tuple[OperatorCases, ...] = tuple(sorted(REGISTRY, key=lambda cases: (cases.builtin, REGISTRY.index(cases))))

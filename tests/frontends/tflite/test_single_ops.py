@@ -1,0 +1,18 @@
+"""Generated files of one operator each: mrqc's simulator and C give LiteRT's bytes."""
+
+from __future__ import annotations
+
+import pytest
+from all_cases import ALL_CASES
+from single_ops import OperatorCases, check, examples_for
+
+
+@pytest.mark.parametrize("cases", ALL_CASES, ids=str)
+def test_the_runtime_agrees(cases: OperatorCases) -> None:
+    outcome = check(cases)
+    assert outcome.simulated >= examples_for(cases) // 2, "the strategy finds too few different cases"
+
+
+def test_no_operator_and_type_is_registered_twice() -> None:
+    names = [str(cases) for cases in ALL_CASES]
+    assert len(names) == len(set(names))
