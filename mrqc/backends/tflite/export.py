@@ -1,0 +1,61 @@
+"""``export_tflite``: walks the statements and reports everything that TFLite cannot express at once."""
+
+from __future__ import annotations
+
+from mrqc.backends.tflite import activation, contraction, elementwise, layout, pooling
+from mrqc.backends.tflite.file import FileRecord
+from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site, Writer
+from mrqc.errors import Diagnostic, TargetError
+from mrqc.ir import Module, Statement
+from mrqc.ops import NN_OPS, nn
+
+_RULE_MODULES = (activation, contraction, elementwise, layout, pooling)
+TFLITE_EXPORTS.seal(NN_OPS)
+
+
+def export_tflite(module: Module, description: str = "") -> bytes:
+    """Return an ``nn`` module as a TFLite file with one subgraph.
+
+    Scales, zero points and codes are those of the module; constants that are equal share one buffer. Inputs and
+    outputs keep their names.
+
+    Args:
+        module: In whichever quantization scheme, or in floats.
+        description: What the file says about itself.
+
+    Raises:
+        TargetError: Statements that no operator of TFLite computes, all of them.
+    """
+    graph = module.graph
+    constants = {s.result: s.op.value for s in graph.statements if isinstance(s.op, nn.Constant)}
+    writer = Writer(FileRecord(module.name, description), constants)
+    inputs = [writer.declare(value.name, value.type) for value in graph.inputs]
+    writer.index_of.update(zip(graph.inputs, inputs, strict=True))
+    for output in graph.outputs:
+        # The file knows an output by the name of its tensor.
+        if output.value not in writer.index_of:
+            data = constants.get(output.value)
+            writer.index_of[output.value] = writer.declare(output.name, output.value.type, data)
+    findings: list[Diagnostic] = []
+    for statement in graph.statements:
+        finding = _write(statement, writer)
+        if finding is not None:
+            findings.append(finding)
+    if findings:
+        raise TargetError.collect("this model cannot be written as TFLite", findings)
+    writer.file.inputs = tuple(inputs)
+    writer.file.outputs = tuple(writer.index_of[output.value] for output in graph.outputs)
+    return writer.file.to_bytes()
+
+
+def _write(statement: Statement, writer: Writer) -> Diagnostic | None:
+    where = str(statement.location) or statement.op.mnemonic
+    if type(statement.op) not in TFLITE_EXPORTS:
+        return Diagnostic(
+            f"{statement.op.mnemonic} is not an op over real numbers", where, "export before lower-to-int"
+        )
+    try:
+        TFLITE_EXPORTS[type(statement.op)](statement.op, Site(writer, statement))
+    except RefusalError as refusal:
+        return Diagnostic(refusal.reason, where, refusal.hint)
+    return None

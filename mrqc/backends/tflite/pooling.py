@@ -1,0 +1,49 @@
+"""Pools."""
+
+from __future__ import annotations
+
+import math
+
+from mrqc.backends.tflite.file import Options
+from mrqc.backends.tflite.windows import padded_input, padding_scheme, window_options
+from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
+from mrqc.ir import Op
+from mrqc.ops import nn
+
+
+@TFLITE_EXPORTS.register(nn.AveragePool2D)
+def export_average_pool2d(op: Op, site: Site) -> None:
+    """``AVERAGE_POOL_2D``; it keeps the scale, so that another one needs a ``QUANTIZE`` behind it."""
+    assert isinstance(op, nn.AveragePool2D)
+    _, height, width, _ = op.input.type.shape
+    if op.window.is_padded and op.count_include_pad:
+        images, scheme = padded_input(site, op.input, op.window, (-1, -1), 0.0)
+    else:
+        found = padding_scheme(op.window, (height, width))
+        if found is None:
+            raise RefusalError(
+                f"an average pool with padding {list(op.padding)} that does not count: TFLite has SAME and VALID only"
+            )
+        images, scheme = site.operand(op.input), found
+    _finish("AVERAGE_POOL_2D", op, images, scheme, site)
+
+
+@TFLITE_EXPORTS.register(nn.MaxPool2D)
+def export_max_pool2d(op: Op, site: Site) -> None:
+    """``MAX_POOL_2D``; it keeps the scale, so that another one needs a ``QUANTIZE`` behind it."""
+    assert isinstance(op, nn.MaxPool2D)
+    _, height, width, _ = op.input.type.shape
+    images, scheme = padded_input(site, op.input, op.window, (height, width), -math.inf)
+    _finish("MAX_POOL_2D", op, images, scheme, site)
+
+
+def _finish(builtin: str, op: nn.AveragePool2D | nn.MaxPool2D, images: int, scheme: int, site: Site) -> None:
+    height, width = op.kernel
+    fields = (*window_options(op.strides, scheme), ("FilterHeight", height), ("FilterWidth", width))
+    site.finish_clamped(
+        builtin,
+        [images],
+        op.clamp,
+        lambda activation: Options("Pool2DOptions", (*fields, ("FusedActivationFunction", activation))),
+        op.input.type.element,
+    )
