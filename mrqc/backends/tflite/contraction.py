@@ -17,6 +17,7 @@ from mrqc.ops import nn
 def export_conv2d(op: Op, site: Site) -> None:
     """``CONV_2D``, or ``DEPTHWISE_CONV_2D`` where each group reads one channel."""
     assert isinstance(op, nn.Conv2D)
+    _check_types(op)
     _, height, width, _ = op.input.type.shape
     images, scheme = padded_input(site, op.input, op.window, (height, width), 0.0)
     inputs = [images, _depthwise_weights(op, site) if op.is_depthwise else site.operand(op.weight)]
@@ -45,12 +46,30 @@ def export_conv2d(op: Op, site: Site) -> None:
 def export_fully_connected(op: Op, site: Site) -> None:
     """``FULLY_CONNECTED``."""
     assert isinstance(op, nn.FullyConnected)
+    _check_types(op)
     site.finish_clamped(
         "FULLY_CONNECTED",
         [site.operand(op.input), site.operand(op.weight), *_bias(op, site)],
         op.clamp,
         lambda activation: Options("FullyConnectedOptions", (("FusedActivationFunction", activation),)),
     )
+
+
+def _check_types(op: nn.Conv2D | nn.FullyConnected) -> None:
+    """Refuse what the kernels would misread."""
+    inputs, weight = op.input.type, op.weight.type
+    if inputs.quantization is None or weight.quantization is None:
+        return
+    wanted = DType.U8 if inputs.dtype is DType.U8 else DType.I8
+    if weight.dtype is not wanted:
+        raise RefusalError(f"weights of {weight.dtype} with an input of {inputs.dtype}: TFLite needs {wanted} weights")
+    if wanted is DType.I8 and not weight.quantization.is_symmetric:
+        raise RefusalError(
+            f"signed weights with zero point {weight.quantization.zero_points[0]}: TFLite has symmetric ones only",
+            "lower to a target with symmetric weights first",
+        )
+    if wanted is DType.U8 and not weight.quantization.is_per_tensor:
+        raise RefusalError("unsigned weights with a scale for each channel: TFLite has one for the layer")
 
 
 def _depthwise_weights(op: nn.Conv2D, site: Site) -> int:

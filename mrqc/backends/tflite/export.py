@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrqc.backends.tflite import activation, contraction, elementwise, layout, pooling
 from mrqc.backends.tflite.file import FileRecord
+from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site, Writer
 from mrqc.errors import Diagnostic, TargetError
 from mrqc.ir import Module, Statement
@@ -26,7 +27,7 @@ def export_tflite(module: Module, description: str = "") -> bytes:
     Raises:
         TargetError: Statements that no operator of TFLite computes, all of them.
     """
-    graph = module.graph
+    graph = (with_signed_codes(module) if needs_signed_codes(module) else module).graph
     constants = {s.result: s.op.value for s in graph.statements if isinstance(s.op, nn.Constant)}
     writer = Writer(FileRecord(module.name, description), constants)
     inputs = [writer.declare(value.name, value.type) for value in graph.inputs]
