@@ -1,0 +1,63 @@
+"""Convolutions and fully connected layers."""
+
+from __future__ import annotations
+
+from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
+from mrqc.backends.onnx.writer import MICROSOFT, Layout
+from mrqc.ir import Op, Value
+from mrqc.ops import nn
+
+
+@ONNX_EXPORTS.register(nn.Conv2D)
+def export_conv2d(op: Op, site: Site) -> None:
+    """``Conv`` or ``QLinearConv``."""
+    assert isinstance(op, nn.Conv2D)
+    top, left, bottom, right = op.padding
+    attributes = {
+        "kernel_shape": op.window.kernel,
+        "strides": op.strides,
+        "pads": (top, left, bottom, right),
+        "dilations": op.dilations,
+        "group": op.groups,
+    }
+    layout = Layout.CHANNELS_FIRST
+    if site.uses_qoperator(op.input, op.weight) and _has_integer_bias(op.bias):
+        inputs = [
+            *site.codes_and_quantization(op.input, layout),
+            *site.codes_and_quantization(op.weight, layout),
+            *site.quantization_of(site.result),
+        ]
+        if op.bias is not None:
+            inputs.append(site.writer.codes(op.bias, Layout.LOGICAL))
+        site.define_codes(site.node("QLinearConv", inputs, **attributes), layout, op.clamp)
+        return
+    inputs = [site.writer.real(op.input, layout), site.writer.real(op.weight, layout)]
+    if op.bias is not None:
+        inputs.append(site.writer.real(op.bias, Layout.LOGICAL))
+    site.define(site.node("Conv", inputs, **attributes), layout, op.clamp)
+
+
+@ONNX_EXPORTS.register(nn.FullyConnected)
+def export_fully_connected(op: Op, site: Site) -> None:
+    """``Gemm`` or ``QGemm``, the weights as the IR has them: one row for each output."""
+    assert isinstance(op, nn.FullyConnected)
+    layout = Layout.LOGICAL
+    if site.uses_qoperator(op.input, op.weight) and _has_integer_bias(op.bias):
+        bias = "" if op.bias is None else site.writer.codes(op.bias, layout)
+        inputs = [
+            *site.codes_and_quantization(op.input, layout),
+            *site.codes_and_quantization(op.weight, layout),
+            bias,
+            *site.quantization_of(site.result),
+        ]
+        site.define_codes(site.node("QGemm", inputs, MICROSOFT, transB=1), layout, op.clamp)
+        return
+    inputs = [site.writer.real(op.input, layout), site.writer.real(op.weight, layout)]
+    if op.bias is not None:
+        inputs.append(site.writer.real(op.bias, layout))
+    site.define(site.node("Gemm", inputs, transB=1), layout, op.clamp)
+
+
+def _has_integer_bias(bias: Value | None) -> bool:
+    """Whether operators over codes can take the bias: as integers at the scale of the accumulator."""
+    return bias is None or bias.type.dtype.is_integer

@@ -1,0 +1,57 @@
+"""What moves elements, and the ends of the quantized part."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
+from mrqc.backends.onnx.writer import TO_CHANNELS_FIRST, TO_CHANNELS_LAST, Layout
+from mrqc.ir import Op
+from mrqc.ops import nn
+
+
+@ONNX_EXPORTS.register(nn.Constant)
+def export_constant(op: Op, site: Site) -> None:
+    """Nothing: a constant is written where it is used."""
+    del op, site
+
+
+@ONNX_EXPORTS.register(nn.Reshape)
+def export_reshape(op: Op, site: Site) -> None:
+    """``Reshape`` of what is stored."""
+    assert isinstance(op, nn.Reshape)
+    shape = site.writer.initializer("shape", np.asarray(op.shape, np.int64))
+    codes = site.writer.codes(op.input, Layout.LOGICAL)
+    site.define_codes(site.writer.node("Reshape", (codes, shape), site.name), Layout.LOGICAL)
+
+
+@ONNX_EXPORTS.register(nn.Transpose)
+def export_transpose(op: Op, site: Site) -> None:
+    """Another name, between the two orders of an image; else ``Transpose`` of what is stored."""
+    assert isinstance(op, nn.Transpose)
+    writer = site.writer
+    if op.permutation == TO_CHANNELS_LAST:
+        writer.define_codes(site.result, writer.codes(op.input, Layout.LOGICAL), Layout.CHANNELS_FIRST)
+    elif op.permutation == TO_CHANNELS_FIRST:
+        writer.define_codes(site.result, writer.codes(op.input, Layout.CHANNELS_FIRST), Layout.LOGICAL)
+    else:
+        codes = writer.codes(op.input, Layout.LOGICAL)
+        writer.define_codes(
+            site.result, writer.node("Transpose", (codes,), site.name, perm=op.permutation), Layout.LOGICAL
+        )
+
+
+@ONNX_EXPORTS.register(nn.Quantize)
+def export_quantize(op: Op, site: Site) -> None:
+    """``QuantizeLinear``, behind a ``DequantizeLinear`` where the input has another scale."""
+    assert isinstance(op, nn.Quantize)
+    layout = site.common_layout(op.input)
+    site.define(site.writer.real(op.input, layout), layout)
+
+
+@ONNX_EXPORTS.register(nn.Dequantize)
+def export_dequantize(op: Op, site: Site) -> None:
+    """``DequantizeLinear``."""
+    assert isinstance(op, nn.Dequantize)
+    layout = site.common_layout(op.input)
+    site.writer.define_codes(site.result, site.writer.real(op.input, layout), layout)

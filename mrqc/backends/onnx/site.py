@@ -1,0 +1,139 @@
+"""A statement that is being written, and the table of rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from mrqc.backends.onnx.writer import Form, Layout, Writer
+from mrqc.ir import DType, Element, Op, RuleTable, Statement, Value
+from mrqc.ops.nn import UNBOUNDED
+
+Clamp: TypeAlias = tuple[float, float]
+
+CLIPPED_CODES = (DType.I8, DType.U8)
+"""Storage that ``Clip`` takes beside floats in every version of ONNX Runtime."""
+
+
+class RefusalError(Exception):
+    """What a rule raises where ONNX has no operator for a statement; the exporter collects them.
+
+    Attributes:
+        reason: A sentence.
+        hint: What would fix it.
+    """
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        """Keep both parts."""
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A statement that is being written."""
+
+    writer: Writer
+    statement: Statement
+
+    @property
+    def result(self) -> Value:
+        """What the statement defines."""
+        return self.statement.result
+
+    @property
+    def name(self) -> str:
+        """The name of the result."""
+        return self.result.name
+
+    def uses_qoperator(self, *values: Value) -> bool:
+        """Whether the statement may become an operator over codes: the form asks for it and all is quantized."""
+        return self.writer.form is Form.QOPERATOR and all(
+            value.type.element.is_quantized for value in (*values, self.result)
+        )
+
+    def quantization_of(self, value: Value) -> tuple[str, str]:
+        """Return the names of scale and zero point of a quantized value."""
+        quantization = value.type.quantization
+        assert quantization is not None
+        return self.writer.quantization(value.name, quantization, value.type.dtype)
+
+    def codes_and_quantization(self, value: Value, layout: Layout) -> tuple[str, str, str]:
+        """Return what operators over codes take for an operand: codes, scale, zero point."""
+        return (self.writer.codes(value, layout), *self.quantization_of(value))
+
+    def node(self, kind: str, inputs: Sequence[str], domain: str = "", **attributes: object) -> str:
+        """Append a node on the way to the result."""
+        return self.writer.node(kind, inputs, f"{self.name}_{kind.lower()}", domain, **attributes)
+
+    def common_layout(self, *values: Value) -> Layout:
+        """Return the order in which an elementwise operator works: that of the first operand that is computed."""
+        if all(value.type.rank == 4 for value in values):
+            for value in values:
+                if value not in self.writer.constants:
+                    has_logical = self.writer.holds(value, Layout.LOGICAL)
+                    return Layout.LOGICAL if has_logical else Layout.CHANNELS_FIRST
+        return Layout.LOGICAL
+
+    def define(self, name: str, layout: Layout, clamp: Clamp = UNBOUNDED) -> None:
+        """Make real values the result: clamped, and quantized where the result is."""
+        element = self.result.type.element
+        if element.quantization is None:
+            self.writer.define_codes(self.result, self._clipped_reals(name, clamp), layout)
+            return
+        if clamp_codes(clamp, element) != code_range(element.dtype) and element.dtype not in CLIPPED_CODES:
+            name, clamp = self._clipped_reals(name, clamp), UNBOUNDED
+        scale, zero_point = self.quantization_of(self.result)
+        self.define_codes(self.writer.node("QuantizeLinear", (name, scale, zero_point), self.name), layout, clamp)
+
+    def define_codes(self, name: str, layout: Layout, clamp: Clamp = UNBOUNDED) -> None:
+        """Make codes the result, clamped.
+
+        Rounding is monotone: to clamp the codes is to clamp the real values, and leaves the operator in front alone,
+        so that runtimes recognise it.
+        """
+        element = self.result.type.element
+        low, high = clamp_codes(clamp, element)
+        if (low, high) != code_range(element.dtype):
+            limits = [
+                self.writer.initializer(f"code_{limit}", np.array(limit, element.dtype.numpy)) for limit in (low, high)
+            ]
+            name = self.writer.node("Clip", (name, *limits), f"{self.name}_clipped")
+        self.writer.define_codes(self.result, name, layout)
+
+    def _clipped_reals(self, name: str, clamp: Clamp) -> str:
+        if clamp == UNBOUNDED:
+            return name
+        if clamp == (0.0, math.inf):
+            return self.node("Relu", (name,))
+        limits = [
+            self.writer.initializer(wanted, np.float32(limit).reshape(())) if math.isfinite(limit) else ""
+            for wanted, limit in (("minimum", clamp[0]), ("maximum", clamp[1]))
+        ]
+        return self.node("Clip", (name, *limits) if limits[1] else (name, limits[0]))
+
+
+def code_range(dtype: DType) -> tuple[int, int]:
+    """Return the least and greatest code of a storage type."""
+    return dtype.minimum, dtype.maximum
+
+
+def clamp_codes(clamp: Clamp, element: Element) -> tuple[int, int]:
+    """Return the codes that a real interval confines a per-tensor quantized result to."""
+    assert element.quantization is not None
+    if clamp == UNBOUNDED:
+        return code_range(element.dtype)
+    ends = np.rint(np.asarray(clamp) / element.quantization.scale) + element.quantization.zero_point
+    low, high = np.clip(ends, element.dtype.minimum, element.dtype.maximum)
+    return int(low), int(high)
+
+
+Rule: TypeAlias = Callable[[Op, Site], None]
+
+ONNX_EXPORTS: RuleTable[Rule] = RuleTable("onnx export")
+"""For each ``nn`` op: write the nodes that compute it. Constants are written where they are used."""

@@ -1,0 +1,177 @@
+"""The ONNX graph under construction.
+
+ONNX has images with the channels first, the IR with the channels last. A value may stand in the file in either
+order, or in both: what an operator asks for and the file does not have yet is transposed on the way, once. An
+``nn.transpose`` between the two orders only renames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from mrqc.ir import Data, DType, Quantization, TensorType, Value
+
+MICROSOFT = "com.microsoft"
+"""The domain of ONNX Runtime's own operators."""
+
+TENSOR_TYPES: dict[DType, int] = {
+    DType.F32: onnx.TensorProto.FLOAT,
+    DType.I8: onnx.TensorProto.INT8,
+    DType.U8: onnx.TensorProto.UINT8,
+    DType.I16: onnx.TensorProto.INT16,
+    DType.I32: onnx.TensorProto.INT32,
+    DType.I64: onnx.TensorProto.INT64,
+}
+
+
+class Form(StrEnum):
+    """How quantized operators are written."""
+
+    QDQ = "qdq"
+    """Float operators between ``DequantizeLinear`` and ``QuantizeLinear``."""
+    QOPERATOR = "qoperator"
+    """``QLinearConv`` and its like where there is one, QDQ elsewhere."""
+
+
+class Layout(StrEnum):
+    """In which order the axes of a tensor stand in the file."""
+
+    LOGICAL = "logical"
+    """As in the IR."""
+    CHANNELS_FIRST = "channels-first"
+    """An image as NCHW."""
+
+
+TO_CHANNELS_FIRST = (0, 3, 1, 2)
+TO_CHANNELS_LAST = (0, 2, 3, 1)
+
+Place: TypeAlias = tuple[Value, Layout]
+
+
+@dataclass
+class Writer:
+    """Nodes and initializers so far.
+
+    Attributes:
+        form: How quantized operators are written.
+        constants: The elements of every constant of the module.
+        nodes: In order.
+    """
+
+    form: Form
+    constants: Mapping[Value, Data]
+    nodes: list[onnx.NodeProto] = field(default_factory=list[onnx.NodeProto])
+    _initializers: dict[tuple[str, Data], onnx.TensorProto] = field(
+        default_factory=dict[tuple[str, Data], onnx.TensorProto]
+    )
+    _names: set[str] = field(default_factory=set[str])
+    _codes: dict[Place, str] = field(default_factory=dict[Place, str])
+    _reals: dict[Place, str] = field(default_factory=dict[Place, str])
+
+    # Names
+
+    def fresh(self, wanted: str) -> str:
+        """Return a name that nothing has yet, ``wanted`` or like it."""
+        name, number = wanted, 0
+        while name in self._names:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._names.add(name)
+        return name
+
+    @property
+    def initializers(self) -> list[onnx.TensorProto]:
+        """The constants, in the order in which they were first used."""
+        return list(self._initializers.values())
+
+    @property
+    def domains(self) -> set[str]:
+        """The operator domains in use beside the default one."""
+        return {node.domain for node in self.nodes if node.domain}
+
+    # Constants
+
+    def initializer(self, wanted: str, array: NDArray[Any]) -> str:
+        """Return the name of an initializer; equal ones of the same name are shared."""
+        key = (wanted, Data(array))
+        if key not in self._initializers:
+            self._initializers[key] = numpy_helper.from_array(key[1].array, self.fresh(wanted))
+        return self._initializers[key].name
+
+    def quantization(self, wanted: str, quantization: Quantization, dtype: DType) -> tuple[str, str]:
+        """Return the names of the scale and of the zero point: single numbers, or one for each channel."""
+        scales = np.asarray(quantization.scales, np.float32)
+        zero_points = np.asarray(quantization.zero_points, dtype.numpy)
+        if quantization.is_per_tensor:
+            scales, zero_points = scales.reshape(()), zero_points.reshape(())
+        return self.initializer(f"{wanted}_scale", scales), self.initializer(f"{wanted}_zero_point", zero_points)
+
+    # Nodes
+
+    def node(self, kind: str, inputs: Sequence[str], wanted: str, domain: str = "", **attributes: object) -> str:
+        """Append a node with one result, and return the name of that."""
+        output = self.fresh(wanted)
+        present: dict[str, Any] = {name: content for name, content in attributes.items() if content is not None}
+        name = self.fresh(f"{wanted}/{kind}")
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=name, domain=domain, **present))
+        return output
+
+    # Values
+
+    def define_codes(self, value: Value, name: str, layout: Layout) -> None:
+        """Say that ``name`` holds a value as it is stored: codes where it is quantized."""
+        self._codes[value, layout] = name
+
+    def holds(self, value: Value, layout: Layout) -> bool:
+        """Whether the file has the value in that order already; a constant has every order."""
+        return (value, layout) in self._codes or value in self.constants
+
+    def codes(self, value: Value, layout: Layout) -> str:
+        """Return the name of a value as it is stored, in the order asked for."""
+        place = (value, layout)
+        if place not in self._codes:
+            self._codes[place] = (
+                self._constant(value, layout) if value in self.constants else self._moved(value, layout)
+            )
+        return self._codes[place]
+
+    def real(self, value: Value, layout: Layout) -> str:
+        """Return the name of the real values of a value, dequantized on the way."""
+        codes = self.codes(value, layout)
+        quantization = value.type.quantization
+        if quantization is None:
+            return codes
+        place = (value, layout)
+        if place not in self._reals:
+            scale, zero_point = self.quantization(value.name, quantization, value.type.dtype)
+            axis = quantization.axis
+            if axis is not None and layout is Layout.CHANNELS_FIRST:
+                axis = TO_CHANNELS_FIRST.index(axis)
+            inputs = (codes, scale, zero_point)
+            self._reals[place] = self.node("DequantizeLinear", inputs, f"{value.name}_real", axis=axis)
+        return self._reals[place]
+
+    def _constant(self, value: Value, layout: Layout) -> str:
+        array = self.constants[value].array
+        if layout is Layout.CHANNELS_FIRST:
+            array = np.transpose(array, TO_CHANNELS_FIRST)
+        return self.initializer(value.name, array)
+
+    def _moved(self, value: Value, layout: Layout) -> str:
+        other = Layout.LOGICAL if layout is Layout.CHANNELS_FIRST else Layout.CHANNELS_FIRST
+        permutation = TO_CHANNELS_FIRST if layout is Layout.CHANNELS_FIRST else TO_CHANNELS_LAST
+        name = f"{value.name}_{'nchw' if layout is Layout.CHANNELS_FIRST else 'nhwc'}"
+        return self.node("Transpose", (self._codes[value, other],), name, perm=permutation)
+
+
+def value_info(name: str, type_: TensorType) -> onnx.ValueInfoProto:
+    """Return the declaration of an input or output."""
+    return helper.make_tensor_value_info(name, TENSOR_TYPES[type_.dtype], list(type_.shape))
