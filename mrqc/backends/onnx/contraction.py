@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Layout
 from mrqc.ir import Op, Value
@@ -13,7 +15,7 @@ def export_conv2d(op: Op, site: Site) -> None:
     """``Conv`` or ``QLinearConv``."""
     assert isinstance(op, nn.Conv2D)
     top, left, bottom, right = op.padding
-    attributes = {
+    attributes: dict[str, Any] = {
         "kernel_shape": op.window.kernel,
         "strides": op.strides,
         "pads": (top, left, bottom, right),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Layout
 from mrqc.ir import Op
@@ -15,7 +17,7 @@ def export_average_pool2d(op: Op, site: Site) -> None:
     """``AveragePool``, or ``GlobalAveragePool`` where one window is the whole image."""
     assert isinstance(op, nn.AveragePool2D)
     is_global = op.kernel == op.input.type.shape[1:3] and not op.window.is_padded
-    attributes: dict[str, object] = {}
+    attributes: dict[str, Any] = {}
     if not is_global:
         attributes = {"kernel_shape": op.kernel, "strides": op.strides, "pads": op.padding}
         attributes["count_include_pad"] = int(op.count_include_pad)
@@ -33,7 +35,7 @@ def export_average_pool2d(op: Op, site: Site) -> None:
 def export_max_pool2d(op: Op, site: Site) -> None:
     """``MaxPool``: over codes where the scale stays, since the greatest code is the greatest value."""
     assert isinstance(op, nn.MaxPool2D)
-    attributes = {"kernel_shape": op.kernel, "strides": op.strides, "pads": op.padding}
+    attributes: dict[str, Any] = {"kernel_shape": op.kernel, "strides": op.strides, "pads": op.padding}
     element = op.input.type.element
     if element.is_quantized and element == op.element and element.dtype.bytes == 1:
         site.define_codes(site.node("MaxPool", [site.writer.codes(op.input, _LAYOUT)], **attributes), _LAYOUT, op.clamp)

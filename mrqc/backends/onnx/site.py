@@ -112,7 +112,7 @@ class Site:
         if clamp == (0.0, math.inf):
             return self.node("Relu", (name,))
         limits = [
-            self.writer.initializer(wanted, np.float32(limit).reshape(())) if math.isfinite(limit) else ""
+            self.writer.initializer(wanted, np.array(limit, np.float32)) if math.isfinite(limit) else ""
             for wanted, limit in (("minimum", clamp[0]), ("maximum", clamp[1]))
         ]
         return self.node("Clip", (name, *limits) if limits[1] else (name, limits[0]))
