@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from mrqc import compiler, files, passes, report, targets
     from mrqc.compiler import (
         emit_c,
+        emit_onnx,
+        emit_tflite,
         load,
         lower,
         parse,
         print_module,
         reference,
+        requantize,
         run_passes,
         simulate,
     )
@@ -36,6 +39,8 @@ __all__ = [
     "UsageError",
     "compiler",
     "emit_c",
+    "emit_onnx",
+    "emit_tflite",
     "files",
     "load",
     "load_target",
@@ -45,6 +50,7 @@ __all__ = [
     "print_module",
     "reference",
     "report",
+    "requantize",
     "run_passes",
     "simulate",
     "targets",
@@ -57,7 +63,10 @@ __getattr__, __dir__ = lazy_exports(
         "Module": "mrqc.ir.graph",
         **dict.fromkeys(("Target", "load_target"), "mrqc.targets"),
         **dict.fromkeys(
-            ("emit_c", "load", "lower", "parse", "print_module", "reference", "run_passes", "simulate"),
+            (
+                *("emit_c", "emit_onnx", "emit_tflite", "load", "lower", "parse", "print_module", "reference"),
+                *("requantize", "run_passes", "simulate"),
+            ),
             "mrqc.compiler",
         ),
         **{name: f"mrqc.{name}" for name in ("compiler", "files", "passes", "report", "targets")},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import Literal
 
 from mrqc.backends.c import emit_c as emit_c_sources
+from mrqc.backends.onnx import Form, export_onnx
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
+from mrqc.backends.tflite import export_tflite
 from mrqc.errors import InputError, UsageError
 from mrqc.frontends.onnx import import_onnx
 from mrqc.frontends.tflite import import_tflite
 from mrqc.ir.graph import Module
 from mrqc.ir.text import parse_module, print_module
 from mrqc.ops import OPS_BY_MNEMONIC
-from mrqc.passes import Instruments, Pass, Requantize, parse_pipeline, run_pipeline
+from mrqc.passes import Instruments, LowerToInt, Pass, Requantize, parse_pipeline, run_pipeline
 from mrqc.targets import Target, load_target
 
 VERSION = importlib.metadata.version("mrqc")
@@ -84,6 +87,39 @@ def lower(
     return run_pipeline(module, pipeline, instruments).with_facts(mrqc=VERSION)
 
 
+def requantize(
+    module: Module,
+    target: str | Path | Target,
+    *,
+    io: InputOutput = "target",
+    passes: str | None = None,
+    instruments: Instruments | None = None,
+) -> Module:
+    """Return the ``nn`` module in the target's scheme: what :func:`lower` makes integers of.
+
+    A runtime such as ``tflite`` takes every module in the scheme that it has; it is returned as it is.
+
+    Args:
+        module: A quantized ``nn`` module.
+        target: Name, path of a TOML file, or a loaded target.
+        io: The scheme of inputs and outputs.
+        passes: A pipeline in place of the target's own.
+        instruments: What to observe.
+
+    Raises:
+        TargetError: The target's scheme cannot hold the module; every reason at once.
+        InputError: The module is not quantized throughout.
+        UsageError: ``passes`` does not parse.
+    """
+    loaded = load_target(target)
+    if passes is None and loaded.is_runtime:
+        return module
+    pipeline = [_with_io(pass_, io) for pass_ in parse_pipeline(passes or loaded.pipeline, loaded)]
+    if passes is None:
+        pipeline = list(itertools.takewhile(lambda pass_: not isinstance(pass_, LowerToInt), pipeline))
+    return run_pipeline(module, pipeline, instruments).with_facts(mrqc=VERSION)
+
+
 def run_passes(
     module: Module, passes: str, target: Target | None = None, instruments: Instruments | None = None
 ) -> Module:
@@ -128,6 +164,34 @@ def emit_c(module: Module, name: str = "kernel", cpu: str = "generic") -> dict[s
     if cpu != "generic":
         raise UsageError(f"no code is generated for cpu {cpu!r} yet (possible: generic)")
     return emit_c_sources(module, name, cpu)
+
+
+def emit_onnx(module: Module, form: str = "qdq") -> bytes:
+    """Return an ``nn`` module as an ONNX file, every scale, zero point and code as it is.
+
+    Args:
+        module: An imported module, or one from :func:`requantize`.
+        form: ``qdq``, or ``qoperator`` for operators over codes where there are any.
+
+    Raises:
+        TargetError: ONNX has no operator for a statement; all of them are named.
+        UsageError: There is no such form.
+    """
+    if form not in set(Form):
+        raise UsageError(f"no form of ONNX is called {form!r} (possible: {', '.join(Form)})")
+    return export_onnx(module, Form(form))
+
+
+def emit_tflite(module: Module) -> bytes:
+    """Return an ``nn`` module as a TFLite file, every scale, zero point and code as it is.
+
+    Args:
+        module: An imported module, or one from :func:`requantize`.
+
+    Raises:
+        TargetError: TFLite has no operator for a statement; all of them are named.
+    """
+    return export_tflite(module, f"mrqc {VERSION}")
 
 
 def _with_io(pass_: Pass, io: InputOutput) -> Pass:
@@ -177,12 +241,15 @@ __all__ = [
     "VERSION",
     "InputOutput",
     "emit_c",
+    "emit_onnx",
+    "emit_tflite",
     "load",
     "lower",
     "parse",
     "print_module",
     "read_text",
     "reference",
+    "requantize",
     "run_passes",
     "simulate",
 ]

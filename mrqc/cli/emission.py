@@ -23,23 +23,31 @@ class Emitter(StrEnum):
     MRQ = "mrq"
 
 
+class OnnxForm(StrEnum):
+    """How ONNX writes quantized operators."""
+
+    QDQ = "qdq"
+    QOPERATOR = "qoperator"
+
+
+MODEL_FORMATS = (Emitter.ONNX, Emitter.TFLITE)
+"""What holds a module over real numbers, in whichever scheme it is."""
+
 _BY_SUFFIX = {f".{emitter}": emitter for emitter in Emitter}
-_AVAILABLE = (Emitter.C, Emitter.MRQ)
 
 
 def choose_emitter(output: Path, chosen: Emitter | None) -> Emitter:
     """Return the emitter that ``--emit`` names, or else the one that the suffix of the output stands for.
 
     Raises:
-        UsageError: Neither names one, it is not available, or the C source would have the name of its header.
+        UsageError: Neither names one, or the C source would have the name of its header.
     """
     emitter = chosen or _BY_SUFFIX.get(output.suffix.lower())
     if emitter is None:
         raise UsageError(
-            f"-o {output}: no output format ends in {output.suffix!r} (possible: .c, .mrq; or choose with --emit)"
+            f"-o {output}: no output format ends in {output.suffix!r} (possible: {', '.join(_BY_SUFFIX)}; or choose "
+            "with --emit)"
         )
-    if emitter not in _AVAILABLE:
-        raise UsageError(f"--emit {emitter}: not available in this release (possible: {', '.join(_AVAILABLE)})")
     if emitter is Emitter.C and output.suffix.lower() in (".h", ".hpp"):
         raise UsageError(f"-o {output}: name the C source; its header is written beside it")
     return emitter
@@ -58,8 +66,14 @@ def output_paths(output: Path, emitter: Emitter) -> tuple[Path, ...]:
     return (output,)
 
 
-def emitted_texts(lowered: Module, output: Path, emitter: Emitter, cpu: str) -> dict[Path, str]:
+def emitted_files(
+    lowered: Module, output: Path, emitter: Emitter, cpu: str, form: OnnxForm
+) -> dict[Path, str] | dict[Path, bytes]:
     """Return the content of every output file."""
+    if emitter is Emitter.ONNX:
+        return {output: library.compiler.emit_onnx(lowered, form.value)}
+    if emitter is Emitter.TFLITE:
+        return {output: library.compiler.emit_tflite(lowered)}
     if emitter is Emitter.MRQ:
         return {output: library.compiler.print_module(lowered)}
     name = kernel_name(output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +12,9 @@ import typer
 
 from mrqc.cli import library, options
 from mrqc.cli.console import note, write_diagnostic, write_json
-from mrqc.cli.emission import Emitter, choose_emitter, emitted_texts, output_paths
+from mrqc.cli.emission import MODEL_FORMATS, Emitter, OnnxForm, choose_emitter, emitted_files, output_paths
 from mrqc.cli.modules import PassLog, instruments, load_model
-from mrqc.errors import TargetError
+from mrqc.errors import TargetError, UsageError
 from mrqc.files import check_destination, write_files
 
 if TYPE_CHECKING:
@@ -23,13 +24,19 @@ if TYPE_CHECKING:
 
 def lower(
     model: options.Model,
-    target: options.RequiredTarget,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="OUT", help="kernel.c also writes kernel.h; or net.mrq.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="kernel.c also writes kernel.h; or net.mrq, net.onnx, net.tflite."
+        ),
     ],
+    target: options.Target = None,
     emit: Annotated[
         Emitter | None, typer.Option("--emit", help="What to write; by default what OUT's suffix says.")
     ] = None,
+    onnx_form: Annotated[
+        OnnxForm, typer.Option("--onnx-form", help="Float operators between Q and DQ, or operators over codes.")
+    ] = OnnxForm.QDQ,
     calib: Annotated[
         Path | None,
         typer.Option("--calib", metavar="PATH", help="Calibration data; this release reads it but needs none."),
@@ -43,9 +50,10 @@ def lower(
     check_bits: options.CheckBits = False,
     json: options.Json = False,
 ) -> None:
-    """Lower MODEL to a target, as C or text.
+    """Lower MODEL to a target, as C or text, or write it in the target's scheme as ONNX or TFLite.
 
-    The result is proved to be what the target can run; nothing is written otherwise.
+    The result is proved to be what the target can run; nothing is written otherwise. Without a target, ONNX and
+    TFLite have MODEL in the scheme that it has.
     """
     start = time.perf_counter()
     options.check_cpu(cpu)
@@ -53,23 +61,27 @@ def lower(
     for path in output_paths(output, emitter):
         check_destination(path)
     with library.progress.activity("starting") as shown:
-        scheme = library.targets.load_target(target)
+        scheme = None if target is None else library.targets.load_target(target)
+        if scheme is None and emitter not in MODEL_FORMATS:
+            raise UsageError(f"--target is needed for {emitter} (see mrqc targets)")
         module = load_model(model, shown)
         if calib is not None:
             _read_calibration(calib, module)
         log = PassLog(shown)
-        lowered = library.compiler.lower(
-            module, scheme, io=io.value, passes=passes, instruments=instruments(log, print_after, check_bits)
-        )
+        lowered = module
+        if scheme is not None:
+            lower_to = library.compiler.requantize if emitter in MODEL_FORMATS else library.compiler.lower
+            observed = instruments(log, print_after, check_bits)
+            lowered = lower_to(module, scheme, io=io.value, passes=passes, instruments=observed)
         shown.describe(f"writing {output.name}")
-        texts = emitted_texts(lowered, output, emitter, cpu)
+        files = emitted_files(lowered, output, emitter, cpu, onnx_form)
         facts = _facts(lowered, log)
-        write_files(texts)
+        write_files(files)
     facts["seconds"] = round(time.perf_counter() - start, 3)
     if json:
-        write_json({**facts, "files": [str(path) for path in texts]})
+        write_json({**facts, "files": [str(path) for path in files]})
     else:
-        write_diagnostic(_summary(lowered, facts, texts))
+        write_diagnostic(_summary(lowered, facts, files))
 
 
 def _read_calibration(path: Path, module: Module) -> None:
@@ -102,13 +114,14 @@ def _memory(lowered: Module) -> MemoryReport | None:
         return None
 
 
-def _summary(lowered: Module, facts: dict[str, object], texts: dict[Path, str]) -> str:
+def _summary(lowered: Module, facts: dict[str, object], files: Iterable[Path]) -> str:
     graph = lowered.graph
     rows = [("input", *library.report.describe_tensor(value.name, value.type)) for value in graph.inputs]
     rows += [("output", *library.report.describe_tensor(out.name, out.value.type)) for out in graph.outputs]
     table = library.report.format_table(rows, indent="  ")
+    target = "" if lowered.fact("target") is None else f" for {lowered.fact('target')}"
     memory = f"arena {facts['arena_bytes']} bytes, constants {facts['constant_bytes']} bytes, "
     return (
-        f"{lowered.name} for {lowered.fact('target')}: {', '.join(str(path) for path in texts)}\n{table}"
+        f"{lowered.name}{target}: {', '.join(str(path) for path in files)}\n{table}"
         f"  {'' if facts['arena_bytes'] is None else memory}{facts['seconds']:.1f} s\n"
     )

@@ -31,9 +31,6 @@ Model: TypeAlias = Annotated[
 Target: TypeAlias = Annotated[
     str | None, typer.Option("--target", metavar="NAME|FILE.toml", help="What to lower to; see mrqc targets.")
 ]
-RequiredTarget: TypeAlias = Annotated[
-    str, typer.Option("--target", metavar="NAME|FILE.toml", help="What to lower to; see mrqc targets.")
-]
 TextOutput: TypeAlias = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE.mrq", help="Where to write; stdout by default.")
 ]

@@ -98,11 +98,9 @@ class Site:
         so that runtimes recognise it.
         """
         element = self.result.type.element
-        low, high = clamp_codes(clamp, element)
-        if (low, high) != code_range(element.dtype):
-            limits = [
-                self.writer.initializer(f"code_{limit}", np.array(limit, element.dtype.numpy)) for limit in (low, high)
-            ]
+        codes = None if clamp == UNBOUNDED else clamp_codes(clamp, element)
+        if codes is not None and codes != code_range(element.dtype):
+            limits = [self.writer.initializer(f"code_{code}", np.array(code, element.dtype.numpy)) for code in codes]
             name = self.writer.node("Clip", (name, *limits), f"{self.name}_clipped")
         self.writer.define_codes(self.result, name, layout)
 
