@@ -50,10 +50,27 @@ def _keeps_images_apart(op: Op, stationary: Container[Value]) -> bool:
             return both_move or op.lhs.type.shape[0] == 1
         case nn.Softmax():
             return op.input.type.rank > 1
-        case int_ops.Softmax():
+        case int_ops.Softmax() | int_ops.FloatSoftmax():
             return op.input.type.rank > 1 and op.table in stationary
+        case int_ops.FloatAveragePool2D():
+            return op.table in stationary
+        case int_ops.PairTable():
+            return op.table in stationary and _broadcasts_per_image(op.lhs, op.rhs, stationary)
         case _:
             return isinstance(op, _POINTWISE_OR_POOL)
+
+
+def _broadcasts_per_image(lhs: Value, rhs: Value, stationary: Container[Value]) -> bool:
+    """Whether each image meets its own partner, or one that serves all of them."""
+    rank = max(lhs.type.rank, rhs.type.rank)
+    for value in (lhs, rhs):
+        if value in stationary:
+            if value.type.rank == rank and value.type.shape[0] != 1:
+                return False
+        elif value.type.rank != rank:
+            return False
+    moving = {value.type.shape[0] for value in (lhs, rhs) if value not in stationary}
+    return len(moving) == 1
 
 
 _POINTWISE_OR_POOL: tuple[type[Op], ...] = (
@@ -66,4 +83,5 @@ _POINTWISE_OR_POOL: tuple[type[Op], ...] = (
     int_ops.MaxPool2D,
     int_ops.Clamp,
     int_ops.Rescale,
+    int_ops.FloatRescale,
 )

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from mrqc.ir import Module, Op, Value
-from mrqc.ops.int import Clamp, Constant, MaxPool2D, Requantize, Reshape, Softmax, Transpose
+from mrqc.ops.int import (
+    Clamp,
+    Constant,
+    FloatAveragePool2D,
+    FloatRescale,
+    FloatSoftmax,
+    MaxPool2D,
+    Requantize,
+    Reshape,
+    Softmax,
+    Transpose,
+)
 
 CodeRange: TypeAlias = tuple[int, int]
 """The least and the greatest code, both of them possible."""
@@ -45,7 +56,7 @@ def _result_range(op: Op, result: Value, found: Mapping[Value, CodeRange]) -> Co
                 min(max(low, op.minimum), op.maximum),
                 min(max(high, op.minimum), op.maximum),
             )
-        case Softmax():
+        case Softmax() | FloatRescale() | FloatSoftmax() | FloatAveragePool2D():
             return (op.minimum, op.maximum)
         case _:
             requantize = getattr(op, "requantize", None)

@@ -3,6 +3,7 @@
 from mrqc.numerics.convolution import Convolution
 from mrqc.numerics.exact_matmul import accumulation_dtype, exact_matmul
 from mrqc.numerics.fixed_point import FixedPoint, fixed_point_multiplier, power_of_two_exponent
+from mrqc.numerics.float32 import clamped_codes, fused_multiply_add
 from mrqc.numerics.rounding import DOUBLE_ROUNDING_BITS, Rounding, divide_by_power_of_two, round_half_even
 from mrqc.numerics.windows import im2col, window_counts, window_maxima, window_sums
 
@@ -12,9 +13,11 @@ __all__ = [
     "FixedPoint",
     "Rounding",
     "accumulation_dtype",
+    "clamped_codes",
     "divide_by_power_of_two",
     "exact_matmul",
     "fixed_point_multiplier",
+    "fused_multiply_add",
     "im2col",
     "power_of_two_exponent",
     "round_half_even",

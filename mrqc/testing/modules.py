@@ -40,7 +40,7 @@ INT_LAYERS: tuple[type[Op], ...] = (
     int_ops.Rescale,
     int_ops.Softmax,
 )
-"""What int modules consist of; what stands here more than once is drawn as much more often."""
+"""What int modules consist of, all of it possible in C; what stands here more than once is drawn as much more often."""
 
 SMALL = Limits()
 

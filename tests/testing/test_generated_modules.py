@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mrqc.analysis.accumulators import accumulator_bounds
 from mrqc.ir import Module, Op, verify
 from mrqc.ops import ALL_OPS, INT_OPS
+from mrqc.ops.int import FLOAT32_OPS
 from mrqc.passes import Canonicalize, EliminateCommonSubexpressions, EliminateDeadCode, FoldQdq
 from mrqc.testing import (
     Limits,
@@ -92,7 +93,7 @@ def test_compiled_c_gives_the_simulators_bits(data: st.DataObject) -> None:
     assert inputs.keys() == {value.name for value in module.graph.inputs}
 
 
-@pytest.mark.parametrize("op", INT_OPS, ids=lambda op: op.mnemonic)
+@pytest.mark.parametrize("op", [op for op in INT_OPS if op not in FLOAT32_OPS], ids=lambda op: op.mnemonic)
 @settings(max_examples=3)
 @given(data=st.data())
 def test_compiled_c_of_each_op(op: type[Op], data: st.DataObject) -> None:

@@ -10,7 +10,7 @@ from mrqc.backends.c.layout import TRANSPOSE_RANK, merged_axes
 from mrqc.backends.c.requantize import INT32_MAXIMUM, fits_64_bits
 from mrqc.errors import Diagnostic
 from mrqc.ir import Data, Graph, Module, Statement, Value
-from mrqc.ops.int import INT_OPS, Add, Conv2D, FullyConnected, Softmax, Transpose
+from mrqc.ops.int import FLOAT32_OPS, INT_OPS, Add, Conv2D, FullyConnected, Softmax, Transpose
 
 ELEMENT_LIMIT = 1 << 30
 """Indices into a tensor, and twice that, fit int32_t."""
@@ -25,6 +25,14 @@ def structure_problems(module: Module, constants: Mapping[Value, Data]) -> Itera
         where = _where(statement)
         if type(statement.op) not in INT_OPS:
             yield Diagnostic(f"{statement.op.mnemonic} is not an integer op", where, "lower the module first")
+            continue
+        if isinstance(statement.op, FLOAT32_OPS):
+            yield Diagnostic(
+                f"{statement.op.mnemonic} works in single precision, as the target onnxruntime does; the C has no "
+                "floating point",
+                where,
+                "simulate it, or lower the model for a target with integer arithmetic",
+            )
             continue
         for result in statement.results:
             yield from (Diagnostic(problem, where) for problem in _type_problems(result))

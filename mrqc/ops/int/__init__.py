@@ -8,6 +8,7 @@ from mrqc.ops.int.activation import Clamp, Softmax
 from mrqc.ops.int.constant import Constant
 from mrqc.ops.int.contraction import Conv2D, FullyConnected
 from mrqc.ops.int.elementwise import Add
+from mrqc.ops.int.float32 import FLOAT32_OPS, FloatAveragePool2D, FloatRescale, FloatSoftmax, PairTable
 from mrqc.ops.int.layout import Reshape, Transpose
 from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D
 from mrqc.ops.int.requantize import Requantize
@@ -25,18 +26,24 @@ INT_OPS: tuple[type[Op], ...] = (
     Reshape,
     Transpose,
     Rescale,
+    *FLOAT32_OPS,
 )
 """Every op of the dialect."""
 
 __all__ = [
+    "FLOAT32_OPS",
     "INT_OPS",
     "Add",
     "AveragePool2D",
     "Clamp",
     "Constant",
     "Conv2D",
+    "FloatAveragePool2D",
+    "FloatRescale",
+    "FloatSoftmax",
     "FullyConnected",
     "MaxPool2D",
+    "PairTable",
     "Requantize",
     "Rescale",
     "Reshape",

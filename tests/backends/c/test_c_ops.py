@@ -340,7 +340,7 @@ def test_weights_may_be_reshaped_and_transposed_constants() -> None:
 @COMPILED
 @given(st.data())
 def test_drawn_ops(data: st.DataObject) -> None:
-    drawn = [op for op in INT_OPS if op is not ops.Constant]
+    drawn = [op for op in INT_OPS if op not in (ops.Constant, *ops.FLOAT32_OPS)]
     modules = [data.draw(op_modules(op)) for op in drawn for _ in range(4)]
     assert_bits(modules, sanitize=True, batches=1)
 

@@ -1,0 +1,185 @@
+"""Codes to codes through single precision, as ONNX Runtime's kernels compute: what no integer multiplier reproduces.
+
+Every step named here is one operation of IEEE single precision, rounded half to even.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mrqc.ir.dtype import DType
+from mrqc.ir.op import Op, Value
+from mrqc.ir.types import Element, TensorType
+from mrqc.ops.int.contraction import activation_problems
+from mrqc.ops.window import Window, pool_problems, pool_shape
+
+_CODES = (DType.I8, DType.U8)
+
+
+@dataclass(frozen=True)
+class FloatRescale(Op):
+    """``rint(clamp(input * scale, minimum - zero_point, maximum - zero_point)) + zero_point``.
+
+    The input, integers such as the sums of a convolution, is rounded to single precision first. With more than one
+    scale there is one for each index of the last axis.
+    """
+
+    mnemonic: ClassVar[str] = "int.float_rescale"
+    input: Value
+    scales: tuple[float, ...]
+    zero_point: int
+    minimum: int
+    maximum: int
+    element: Element
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        shape = self.input.type.shape
+        if not self.input.type.dtype.is_integer:
+            yield f"the input must be integers, found {self.input.type.dtype}"
+        if len(self.scales) != 1 and (not shape or len(self.scales) != shape[-1]):
+            yield f"{len(self.scales)} scales for an input of shape {list(shape)}"
+        yield from _scale_problems(*self.scales)
+        yield from _range_problems(self.element.dtype, self.zero_point, self.minimum, self.maximum)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)
+
+
+@dataclass(frozen=True)
+class PairTable(Op):
+    """``table[lhs - least, rhs - least]``: any function of two 8-bit codes; shapes broadcast as in numpy."""
+
+    mnemonic: ClassVar[str] = "int.pair_table"
+    lhs: Value
+    rhs: Value
+    table: Value
+    element: Element
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        for value in (self.lhs, self.rhs):
+            if value.type.dtype not in _CODES:
+                yield f"operands must be i8 or u8, {value} is {value.type.dtype}"
+        if self.table.type.shape != (256, 256) or self.table.type.dtype is not self.element.dtype:
+            yield f"the table must hold 256 rows of 256 entries of {self.element.dtype}"
+        if _broadcast(self.lhs.type.shape, self.rhs.type.shape) is None:
+            yield f"shapes {list(self.lhs.type.shape)} and {list(self.rhs.type.shape)} do not fit each other"
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the common shape."""
+        shape = _broadcast(self.lhs.type.shape, self.rhs.type.shape)
+        assert shape is not None
+        return (TensorType(shape, self.element),)
+
+
+@dataclass(frozen=True)
+class FloatSoftmax(Op):
+    """Softmax along the last axis from a table of exponentials in single precision.
+
+    With ``m`` the row's greatest code, ``e_i = table[255 - (m - x_i)]`` and ``S`` the sum of a row's ``e_i`` from
+    first to last, the result is ``rint(e_i * one / S) + zero_point``, clamped to ``minimum`` and ``maximum``.
+    """
+
+    mnemonic: ClassVar[str] = "int.float_softmax"
+    input: Value
+    table: Value
+    one: float
+    zero_point: int
+    minimum: int
+    maximum: int
+    element: Element
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        if self.input.type.dtype not in _CODES:
+            yield f"the input must be i8 or u8, found {self.input.type.dtype}"
+        if self.input.type.rank < 1:
+            yield "the input needs at least one axis"
+        yield from _table_problems(self.table)
+        yield from _scale_problems(self.one)
+        yield from _range_problems(self.element.dtype, self.zero_point, self.minimum, self.maximum)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)
+
+
+@dataclass(frozen=True)
+class FloatAveragePool2D(Op):
+    """Mean of each window in single precision, ``rint(mean / scale + zero_point)``, clamped.
+
+    ``table`` has the real value of each code, the least first. A window adds them up row by row and divides by the
+    number of its elements, those of the padding included if ``count_include_pad``.
+    """
+
+    mnemonic: ClassVar[str] = "int.float_average_pool2d"
+    input: Value
+    table: Value
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    count_include_pad: bool
+    scale: float
+    zero_point: int
+    minimum: int
+    maximum: int
+    element: Element
+
+    @property
+    def window(self) -> Window:
+        """The sliding window."""
+        return Window(self.kernel, self.strides, self.padding)
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from activation_problems(self.input)
+        if self.input.type.dtype not in _CODES:
+            yield f"the input must be i8 or u8, found {self.input.type.dtype}"
+        yield from _table_problems(self.table)
+        yield from pool_problems(self.input, self.window)
+        yield from _scale_problems(self.scale)
+        yield from _range_problems(self.element.dtype, self.zero_point, self.minimum, self.maximum)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the NHWC result."""
+        return (TensorType(pool_shape(self.input, self.window), self.element),)
+
+
+FLOAT32_OPS: tuple[type[Op], ...] = (FloatRescale, PairTable, FloatSoftmax, FloatAveragePool2D)
+"""What only a target with floating point runs."""
+
+
+def _table_problems(table: Value) -> Iterator[str]:
+    if table.type.dtype is not DType.F32 or table.type.shape != (256,):
+        yield "the table must hold 256 entries of f32"
+
+
+def _scale_problems(*scales: float) -> Iterator[str]:
+    if any(not (math.isfinite(scale) and scale > 0) for scale in scales):
+        yield "scales must be positive and finite"
+
+
+def _range_problems(dtype: DType, zero_point: int, minimum: int, maximum: int) -> Iterator[str]:
+    if not dtype.is_integer:
+        yield f"the result is stored in integers, not {dtype}"
+        return
+    if not dtype.minimum <= minimum <= maximum <= dtype.maximum:
+        yield f"the clamp [{minimum}, {maximum}] is not an interval of {dtype}"
+    if not dtype.minimum <= zero_point <= dtype.maximum:
+        yield f"zero point {zero_point} is no code of {dtype}"
+
+
+def _broadcast(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...] | None:
+    rank = max(len(first), len(second))
+    pairs = zip((1,) * (rank - len(first)) + first, (1,) * (rank - len(second)) + second, strict=True)
+    shape: list[int] = []
+    for left, right in pairs:
+        if left != right and 1 not in (left, right):
+            return None
+        shape.append(max(left, right))
+    return tuple(shape)
