@@ -85,20 +85,25 @@ def _depthwise_weights(op: nn.Conv2D, site: Site) -> int:
 
 
 def _bias(op: nn.Conv2D | nn.FullyConnected, site: Site) -> list[int]:
-    """Return the bias at the scale of the accumulator, as the kernels expect it; nothing where there is none."""
-    if op.bias is None:
-        return []
-    inputs, weight, bias = (value.type.quantization for value in (op.input, op.weight, op.bias))
+    """Return the bias at the scale of the accumulator, as the kernels expect it.
+
+    A quantized convolution must have one: zeros, where the module has none.
+    """
+    inputs, weight = op.input.type.quantization, op.weight.type.quantization
     if inputs is None or weight is None:
+        return [] if op.bias is None else [site.operand(op.bias)]
+    if op.bias is not None and op.bias.type.element.is_quantized:
         return [site.operand(op.bias)]
-    if bias is not None:
-        return [site.operand(op.bias)]
+    scales = tuple(inputs.scale * scale for scale in weight.scales)
+    quantization = Quantization(scales, (0,) * len(scales), None if weight.is_per_tensor else 0)
+    element = Element(DType.I64 if op.input.type.dtype is DType.I16 else DType.I32, quantization)
+    if op.bias is None:
+        if isinstance(op, nn.FullyConnected):
+            return []
+        zeros = Data(np.zeros(op.weight.type.shape[0], element.dtype.numpy))
+        return [site.writer.constant(f"{site.result.name}_bias", zeros, element)]
     data = site.data(op.bias)
     if data is None:
         raise RefusalError("a float bias is computed, TFLite needs a quantized constant")
-    scales = tuple(inputs.scale * scale for scale in weight.scales)
-    axis = None if weight.is_per_tensor else 0
-    quantization = Quantization(scales, (0,) * len(scales), axis)
-    dtype = DType.I64 if op.input.type.dtype is DType.I16 else DType.I32
-    codes = quantization.quantize(data.array.astype(np.float64), dtype.minimum, dtype.maximum)
-    return [site.writer.constant(op.bias.name, Data.of(codes, dtype), Element(dtype, quantization))]
+    codes = quantization.quantize(data.array.astype(np.float64), element.dtype.minimum, element.dtype.maximum)
+    return [site.writer.constant(op.bias.name, Data.of(codes, element.dtype), element)]
