@@ -16,8 +16,7 @@ from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.backends.tflite import export_tflite
 from mrqc.errors import InputError, UsageError
-from mrqc.frontends.onnx import import_onnx
-from mrqc.frontends.tflite import import_tflite
+from mrqc.frontends import onnx, tflite
 from mrqc.ir.graph import Module
 from mrqc.ir.text import parse_module, print_module
 from mrqc.ops import OPS_BY_MNEMONIC
@@ -205,7 +204,7 @@ def _require_integers(module: Module) -> None:
 
 
 def _load_onnx(path: Path, instruments: Instruments | None) -> Module:
-    return run_passes(import_onnx(path), "import", None, instruments)
+    return run_passes(onnx.import_onnx(path), "import", None, instruments)
 
 
 def _load_text(path: Path, instruments: Instruments | None) -> Module:
@@ -214,7 +213,7 @@ def _load_text(path: Path, instruments: Instruments | None) -> Module:
 
 
 def _load_tflite(path: Path, instruments: Instruments | None) -> Module:
-    return run_passes(import_tflite(path), "import", None, instruments)
+    return run_passes(tflite.import_tflite(path), "import", None, instruments)
 
 
 def read_text(path: Path) -> str:

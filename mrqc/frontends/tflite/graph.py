@@ -127,11 +127,6 @@ class TfliteGraph:
         """Yield what makes this no graph at all: nothing to compute, indices that are wild, undefined or clash."""
         if self.version != 3:
             yield Diagnostic(f"the file format must have version 3, found {self.version}")
-        if self.subgraphs > 1:
-            yield Diagnostic(
-                f"the file has {self.subgraphs} subgraphs",
-                "only models of one graph, without control flow, are supported",
-            )
         for what, number in (("operators", self.operators), ("inputs", self.inputs), ("outputs", self.outputs)):
             if not number:
                 yield Diagnostic(f"the graph has no {what}")

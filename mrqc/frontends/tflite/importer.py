@@ -8,6 +8,7 @@ from pathlib import Path
 from mrqc.errors import Diagnostic, InputError
 from mrqc.frontends.files import module_name, source_name
 from mrqc.frontends.tflite.emitter import Emitter
+from mrqc.frontends.tflite.folding import fold
 from mrqc.frontends.tflite.graph import Operator, OptionContent, Port, TensorRecord, TfliteGraph
 from mrqc.frontends.tflite.reader import default_options, read_graph
 from mrqc.frontends.tflite.site import LostOperandError, Site, Support
@@ -58,6 +59,9 @@ class _Importer:
         self.emitter = Emitter()
         self.tensors: dict[int, Tensor] = {}
         self.found: list[Diagnostic] = []
+        if graph.subgraphs > 1:
+            hint = "only models of one graph, without control flow, are supported"
+            self.found.append(Diagnostic(f"the file has {graph.subgraphs} subgraphs", hint=hint))
 
     def run(self) -> list[Output]:
         """Import everything; what cannot be imported is in ``found`` afterwards."""
@@ -78,18 +82,19 @@ class _Importer:
             try:
                 if record.is_variable:
                     raise UnsupportedOperatorError(
-                        "it keeps its content from one run to the next", "variable tensors are not supported"
+                        f"tensor {record.name!r} keeps its content from one run to the next",
+                        "variable tensors are not supported",
                     )
                 self.tensors[record.index] = read_constant(record)
             except UnsupportedOperatorError as error:
-                self._report(error, f"tensor {record.name!r}")
+                self._report(error)
 
     def _input(self, port: Port) -> Tensor:
         record = self.graph.tensors[port.tensor]
         try:
             return self.emitter.add_input(port.name, type_of(record, _fixed_shape(record)))
         except UnsupportedOperatorError as error:
-            self._report(error, f"input {port.name!r}")
+            self._report(error)
             return _placeholder(record)
 
     def _operator(self, operator: Operator) -> tuple[Tensor, ...]:
@@ -105,6 +110,9 @@ class _Importer:
         return tuple(_placeholder(self.graph.tensors[index]) for index in operator.outputs)
 
     def _import(self, operator: Operator) -> tuple[Tensor, ...]:
+        folded = fold(operator, self.tensors, self.graph.tensors)
+        if folded is not None:
+            return (folded,)
         support = RULES.get(operator.builtin)
         if support is None:
             name = f"custom operator {operator.custom_code!r}" if operator.builtin == "CUSTOM" else operator.builtin
@@ -127,7 +135,7 @@ class _Importer:
             return None
         return Output(port.name, tensor) if isinstance(tensor, Value) else None
 
-    def _report(self, error: UnsupportedOperatorError, where: str) -> None:
+    def _report(self, error: UnsupportedOperatorError, where: str = "") -> None:
         self.found.append(Diagnostic(error.reason, where, error.hint))
 
 
@@ -137,7 +145,8 @@ def _fixed_shape(record: TensorRecord) -> tuple[int, ...]:
     for axis, extent in enumerate(signature):
         if extent == _OPEN and axis > 0:
             raise UnsupportedOperatorError(
-                f"its extent on axis {axis} is not fixed", "only the batch, the leading extent, may be left open"
+                f"input {record.name!r}: its extent on axis {axis} is not fixed",
+                "only the batch, the leading extent, may be left open",
             )
     if signature[:1] == (_OPEN,):
         return (1, *record.shape[1:])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mrqc.frontends.tflite.activation import ACTIVATION_RULES
 from mrqc.frontends.tflite.contraction import CONTRACTION_RULES
 from mrqc.frontends.tflite.elementwise import ELEMENTWISE_RULES
+from mrqc.frontends.tflite.folding import FOLDED
 from mrqc.frontends.tflite.layout import LAYOUT_RULES
 from mrqc.frontends.tflite.pooling import POOLING_RULES
 from mrqc.frontends.tflite.quantize import QUANTIZE_RULES
@@ -57,5 +58,6 @@ def support_table() -> str:
         "Files of format version 3 with one subgraph. The batch, the leading extent, may be open; it becomes 1.\n"
         "Element types are FLOAT32, INT8, UINT8, INT16, INT32 and INT64; constants may be FLOAT16.\n"
         "This table is generated from `mrqc/frontends/tflite`; a test compares them.\n\n"
-        f"| operator | supported |\n|---|---|\n{rows}"
+        f"| operator | supported |\n|---|---|\n{rows}\n"
+        f"Shapes that converters work out step by step, on plain integers: {', '.join(FOLDED)}.\n"
     )

@@ -49,7 +49,7 @@ _DTYPES = {number: name for name, number in TYPES.items()}
 class SingleOpCase:
     """A file with one operator, and several sets of inputs by the names of their tensors."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     rows: tuple[Arrays, ...]
 
 
