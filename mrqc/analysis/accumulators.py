@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mrqc.analysis.ranges import CodeRange, code_ranges
 from mrqc.ir import Graph, Module, Op, Value
 from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
-from mrqc.ops.int import Add, AveragePool2D, Constant, Conv2D, FullyConnected, Rescale
+from mrqc.ops.int import Add, AveragePool2D, Constant, Conv2D, FullyConnected, Rescale, RescaledAdd
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,9 @@ def _bound(op: Op, graph: Graph, ranges: Mapping[Value, CodeRange]) -> Accumulat
         case Add():
             lhs, rhs = _magnitude(ranges[op.lhs]), _magnitude(ranges[op.rhs])
             return AccumulatorBound(lhs * op.lhs_multiplier + rhs * op.rhs_multiplier)
+        case RescaledAdd():
+            reach = op.lhs_scaling.reach(*ranges[op.lhs]) + op.rhs_scaling.reach(*ranges[op.rhs])
+            return AccumulatorBound(reach)
         case AveragePool2D():
             return AccumulatorBound(op.kernel[0] * op.kernel[1] * _magnitude(ranges[op.input]))
         case Rescale():

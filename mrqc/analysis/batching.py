@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 
 from mrqc.ir import Module, Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
+from mrqc.ops.broadcast import result_shape
 from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
+from mrqc.ops.int import elementwise as int_elementwise
+from mrqc.ops.nn import elementwise as nn_elementwise
 from mrqc.ops.structure import ReshapeBase, TransposeBase
 
 
@@ -44,33 +47,30 @@ def _keeps_images_apart(op: Op, stationary: Container[Value]) -> bool:
             return op.shape[:1] == op.input.type.shape[:1]
         case TransposeBase():
             return op.permutation[:1] == (0,)
-        case nn.Add() | int_ops.Add():
-            both_move = op.lhs not in stationary and op.rhs not in stationary
-            # One image is broadcast against a batch by numpy's own rule.
-            return both_move or op.lhs.type.shape[0] == 1
+        case nn_elementwise.BinaryBase() | int_elementwise.BinaryBase():
+            return all(_keeps_its_batch(op.lhs, op.rhs, stationary))
         case nn.Softmax():
             return op.input.type.rank > 1
-        case int_ops.Softmax() | int_ops.FloatSoftmax():
+        case int_ops.Softmax() | int_ops.ReciprocalSoftmax() | int_ops.FloatSoftmax():
             return op.input.type.rank > 1 and op.table in stationary
-        case int_ops.FloatAveragePool2D():
+        case int_ops.Table() | int_ops.FloatAveragePool2D():
             return op.table in stationary
         case int_ops.PairTable():
-            return op.table in stationary and _broadcasts_per_image(op.lhs, op.rhs, stationary)
+            return op.table in stationary and all(_keeps_its_batch(op.lhs, op.rhs, stationary))
         case _:
             return isinstance(op, _POINTWISE_OR_POOL)
 
 
-def _broadcasts_per_image(lhs: Value, rhs: Value, stationary: Container[Value]) -> bool:
-    """Whether each image meets its own partner, or one that serves all of them."""
-    rank = max(lhs.type.rank, rhs.type.rank)
-    for value in (lhs, rhs):
-        if value in stationary:
-            if value.type.rank == rank and value.type.shape[0] != 1:
-                return False
-        elif value.type.rank != rank:
-            return False
-    moving = {value.type.shape[0] for value in (lhs, rhs) if value not in stationary}
-    return len(moving) == 1
+def _keeps_its_batch(lhs: Value, rhs: Value, stationary: Container[Value]) -> Iterator[bool]:
+    """Yield for each operand whether its images meet those of the result when more of them are stacked."""
+    shape = result_shape(lhs, rhs)
+    for operand in (lhs, rhs):
+        has_batch = operand.type.rank == len(shape)
+        if operand in stationary:
+            # One image is stretched over a batch by numpy's own rule.
+            yield not has_batch or operand.type.shape[0] == 1
+        else:
+            yield has_batch and operand.type.shape[0] == shape[0]
 
 
 _POINTWISE_OR_POOL: tuple[type[Op], ...] = (

@@ -116,6 +116,8 @@ def blocks_for(
                 dying = (roots[operand] for operand in statement.op.operands)
                 for operand in dying:
                     fits = operand in chains and operand.type.bytes >= result.type.bytes
+                    # An operand that is stretched over the other is read again after it was overwritten.
+                    fits = fits and operand.type.size == result.type.size
                     if fits and intervals[operand].last == index:
                         chain = chains[operand]
                         chain.append(result)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mrqc.ir import DType, Element, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
+from mrqc.testing.arrays import code_arrays
 from mrqc.testing.draft import ROW_LIMIT, Draft, Limits, Spread, is_activation, is_quantized, strategy_for
 from mrqc.testing.types import label_scales, single_precision
 
@@ -51,6 +52,29 @@ def int_clamp(draft: Draft, operand: Value) -> Value:
 def _is_narrow_row(_limits: Limits, value: Value) -> bool:
     type_ = value.type
     return type_.dtype in (DType.I8, DType.U8) and type_.rank > 0 and type_.shape[-1] <= ROW_LIMIT
+
+
+@strategy_for(int_ops.Table, accepts=is_activation)
+def int_table(draft: Draft, operand: Value) -> Value:
+    """Append a table of every code."""
+    dtype = draft.draw(st.sampled_from((DType.I8, DType.U8, DType.I16)))
+    entries = draft.draw(code_arrays((1 << 8 * operand.type.dtype.bytes,), dtype.minimum, dtype.maximum))
+    table = draft.constant(int_ops.Constant, entries, Element(dtype))
+    return draft.emit(int_ops.Table(operand, table, Element.per_tensor(dtype, draft.draw(label_scales()))))
+
+
+@strategy_for(int_ops.ReciprocalSoftmax, accepts=_is_narrow_row)
+def int_reciprocal_softmax(draft: Draft, operand: Value) -> Value:
+    """Append a softmax as TensorFlow Lite has it, at any scale of its input."""
+    dtype = draft.draw(st.sampled_from((DType.I8, DType.U8, DType.I16)))
+    decay = draft.draw(st.sampled_from((2.0**-6, 2.0**-8, 2.0**-4, 1.0)))
+    exponentials = np.rint(2.0**31 * np.exp(-decay * np.arange(TABLE_ENTRIES)))
+    entries = np.minimum(exponentials, 2**31 - 1).astype(np.int64)
+    if draft.draw(st.booleans()):
+        entries[draft.draw(st.integers(1, TABLE_ENTRIES - 1)) :] = 0
+    table = draft.constant(int_ops.Constant, entries, Element(DType.I32))
+    element = Element.per_tensor(dtype, 2.0 ** (-8 * dtype.bytes), dtype.minimum)
+    return draft.emit(int_ops.ReciprocalSoftmax(operand, table, element))
 
 
 @strategy_for(int_ops.Softmax, accepts=_is_narrow_row)

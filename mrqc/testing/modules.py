@@ -31,14 +31,17 @@ What stands here more than once is drawn as much more often."""
 INT_LAYERS: tuple[type[Op], ...] = (
     *(int_ops.Conv2D,) * 4,
     *(int_ops.Add,) * 2,
+    int_ops.RescaledAdd,
     int_ops.FullyConnected,
     int_ops.AveragePool2D,
     int_ops.MaxPool2D,
     int_ops.Clamp,
+    int_ops.Table,
     int_ops.Reshape,
     int_ops.Transpose,
     int_ops.Rescale,
     int_ops.Softmax,
+    int_ops.ReciprocalSoftmax,
 )
 """What int modules consist of, all of it possible in C; what stands here more than once is drawn as much more often."""
 

@@ -1,11 +1,12 @@
-"""Clamp and softmax."""
+"""Clamp, table and the softmaxes."""
 
 from __future__ import annotations
 
 from mrqc.backends.c.binding import Binding
 from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Number, Table, Tensor, struct_record
 from mrqc.ir import Data, Statement
-from mrqc.ops.int import Clamp, Softmax
+from mrqc.ops import int as int_ops
+from mrqc.ops.int import Clamp, ReciprocalSoftmax, Softmax
 
 
 @C_RULES.register(Clamp)
@@ -23,6 +24,40 @@ def clamp(statement: Statement, facts: Facts) -> KernelCall:
         Tensor(statement.result),
     )
     return KernelCall("clamp.c", Binding(input=dtype, output=dtype), arguments)
+
+
+@C_RULES.register(int_ops.Table)
+def table(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a table look-up."""
+    op = statement.op
+    assert isinstance(op, int_ops.Table)
+    dtype = op.input.type.dtype
+    arguments = (
+        Tensor(op.input),
+        Number(dtype.minimum),
+        Table("entries", facts.constants[op.table]),
+        Number(op.input.type.size),
+        Tensor(statement.result),
+    )
+    return KernelCall("table.c", Binding(input=dtype, output=op.element.dtype), arguments)
+
+
+@C_RULES.register(ReciprocalSoftmax)
+def reciprocal_softmax(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a softmax by reciprocal."""
+    op = statement.op
+    assert isinstance(op, ReciprocalSoftmax)
+    dtype = op.element.dtype
+    depth = op.input.type.shape[-1]
+    rows = op.input.type.size // depth
+    limits = (("bits", 8 * dtype.bytes), ("least", dtype.minimum), ("greatest", dtype.maximum))
+    arguments = (
+        Tensor(op.input),
+        Table("table", facts.constants[op.table]),
+        struct_record("shape", "reciprocal_softmax_shape", (("rows", rows), ("depth", depth), *limits)),
+        Tensor(statement.result),
+    )
+    return KernelCall("reciprocal_softmax.c", Binding(input=op.input.type.dtype, output=dtype), arguments)
 
 
 @C_RULES.register(Softmax)

@@ -111,6 +111,13 @@ def slot(path: str, binding: Binding) -> Slot:
             dtype = binding.output
             words = {"output_t": ELEMENT_TYPES[dtype], "store_output": f"store_{dtype}"}
             return Slot(f"_{dtype}", words, f"element/store_{dtype}.h", binding)
+        case "entry":
+            return Slot(
+                "",
+                {"entry_t": f"{'u' if binding.output is DType.U8 else ''}int{8 * binding.output.bytes}_t"},
+                None,
+                binding,
+            )
         case "width":
             bits = binding.width
             return Slot(f"_{bits}", {"wide_t": f"int{bits}_t", "unsigned_wide_t": f"uint{bits}_t"}, None, binding)

@@ -6,11 +6,24 @@ from collections.abc import Iterator, Mapping
 
 from mrqc.analysis.accumulators import AccumulatorBound
 from mrqc.backends.c.activation import greatest_softmax_term
+from mrqc.backends.c.broadcast import BROADCAST_RANK, broadcast_axes
 from mrqc.backends.c.layout import TRANSPOSE_RANK, merged_axes
 from mrqc.backends.c.requantize import INT32_MAXIMUM, fits_64_bits
 from mrqc.errors import Diagnostic
 from mrqc.ir import Data, Graph, Module, Statement, Value
-from mrqc.ops.int import FLOAT32_OPS, INT_OPS, Add, Conv2D, FullyConnected, Softmax, Transpose
+from mrqc.ops.int import (
+    FLOAT32_OPS,
+    INT_OPS,
+    Add,
+    Conv2D,
+    FullyConnected,
+    ReciprocalSoftmax,
+    RescaledAdd,
+    Softmax,
+    Table,
+    Transpose,
+)
+from mrqc.ops.int.elementwise import BinaryBase
 
 ELEMENT_LIMIT = 1 << 30
 """Indices into a tensor, and twice that, fit int32_t."""
@@ -41,6 +54,8 @@ def structure_problems(module: Module, constants: Mapping[Value, Data]) -> Itera
                 yield Diagnostic(f"the {role} must be a constant in C, found a computed value", where)
         if isinstance(statement.op, Transpose) and len(merged_axes(statement.op)) > TRANSPOSE_RANK:
             yield Diagnostic(f"more than {TRANSPOSE_RANK} axes are transposed at once", where)
+        if isinstance(statement.op, BinaryBase):
+            yield from (Diagnostic(problem, where) for problem in _broadcast_problems(statement.op))
 
 
 def arithmetic_problems(
@@ -53,12 +68,17 @@ def arithmetic_problems(
             yield from (Diagnostic(text, _where(statement)) for text in _table_problems(op, constants[op.table]))
         if bound is None or statement.result in constants:
             continue
-        if isinstance(op, Add):
+        if isinstance(op, Add | RescaledAdd):
             if not fits_64_bits(op.requantize, bound.magnitude):
                 yield Diagnostic("the scaled sum does not fit 64 bits", _where(statement))
         elif bound.magnitude > INT32_MAXIMUM:
             message = f"channel {bound.channel} of the accumulator can reach {bound.magnitude} and overflow 32 bits"
             yield Diagnostic(message, _where(statement))
+
+
+def _broadcast_problems(op: BinaryBase) -> Iterator[str]:
+    if len(broadcast_axes(op.lhs, op.rhs)) > BROADCAST_RANK:
+        yield f"more than {BROADCAST_RANK} axes are stretched at once"
 
 
 def _needed_constants(statement: Statement) -> Iterator[tuple[str, Value]]:
@@ -67,7 +87,7 @@ def _needed_constants(statement: Statement) -> Iterator[tuple[str, Value]]:
             yield "weights", weight
             if bias is not None:
                 yield "bias", bias
-        case Softmax(table=table):
+        case Softmax(table=table) | ReciprocalSoftmax(table=table) | Table(table=table):
             yield "table", table
         case _:
             pass

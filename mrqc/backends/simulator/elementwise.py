@@ -1,4 +1,4 @@
-"""``int.add``."""
+"""``int.add`` and its kin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import numpy as np
 from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.simulator.requantize import Requantizer, accumulator_dtype
 from mrqc.backends.simulator.rules import RULES, Facts
-from mrqc.ops.int import Add
+from mrqc.numerics import Rounding, divide_by_power_of_two
+from mrqc.ops.int import Add, OperandScaling, RescaledAdd
 
 
 @RULES.register(Add)
@@ -17,9 +18,7 @@ def add(op: Add, facts: Facts) -> Kernel:
     requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
 
     def kernel(lhs: Array, rhs: Array) -> Array:
-        if lhs.shape != rhs.shape:
-            # One operand depends on no input: it is one image against a batch.
-            lhs, rhs = np.broadcast_arrays(lhs, rhs)
+        lhs, rhs = np.broadcast_arrays(lhs, rhs)
         flat_lhs, flat_rhs = lhs.reshape(-1), rhs.reshape(-1)
 
         def accumulate(chunk: slice) -> Array:
@@ -33,3 +32,26 @@ def add(op: Add, facts: Facts) -> Kernel:
         return requantize.chunks(lhs.shape, accumulate)
 
     return kernel
+
+
+@RULES.register(RescaledAdd)
+def rescaled_add(op: RescaledAdd, facts: Facts) -> Kernel:
+    """Return the kernel of an addition of two operands that are rounded onto a common grid first."""
+    requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
+    rounding = op.requantize.rounding
+
+    def kernel(lhs: Array, rhs: Array) -> Array:
+        # Each operand is scaled before it is stretched over the other.
+        total = scaled(lhs, op.lhs_scaling, rounding) + scaled(rhs, op.rhs_scaling, rounding)
+        flat = total.reshape(-1)
+        return requantize.chunks(total.shape, lambda chunk: flat[chunk])
+
+    return kernel
+
+
+def scaled(codes: Array, scaling: OperandScaling, rounding: Rounding) -> Array:
+    """Return an operand on the common grid, in 64 bits."""
+    centred = codes.astype(np.int64) - scaling.zero_point
+    centred <<= scaling.left_shift
+    centred *= scaling.multiplier
+    return divide_by_power_of_two(centred, scaling.shift, rounding)

@@ -14,7 +14,7 @@ from mrqc.backends.simulator.rules import RULES, Facts
 from mrqc.errors import Diagnostic, InputError
 from mrqc.ir import Module, Statement, Value
 from mrqc.ops import INT_OPS
-from mrqc.ops.int import Constant, Requantize, Softmax
+from mrqc.ops.int import Constant, ReciprocalSoftmax, Requantize, RescaledAdd, Softmax
 
 FAMILIES = (activation, constant, contraction, elementwise, float32, layout, pooling, rescale)
 """The modules that fill the table."""
@@ -104,9 +104,18 @@ def _problems(statement: Statement, module: Module, bounds: Mapping[Value, Accum
                 f"{op.mnemonic} {statement.result}: an accumulator of {bound.needs_bits} bits, multiplied "
                 "and rounded, does not fit 64 bits"
             )
-    if isinstance(op, Softmax):
+    if isinstance(op, RescaledAdd):
+        yield from _scaling_problems(op, statement)
+    if isinstance(op, Softmax | ReciprocalSoftmax):
         definition = module.graph.definitions.get(op.table)
         if definition is not None and isinstance(definition.op, Constant):
             table = definition.op.value.array
             if table.min() < 0 or table[0] < 1:
                 yield f"{op.mnemonic} {statement.result}: the table must start above zero and not be negative"
+
+
+def _scaling_problems(op: RescaledAdd, statement: Statement) -> Iterator[str]:
+    for operand, scaling in ((op.lhs, op.lhs_scaling), (op.rhs, op.rhs_scaling)):
+        dtype = operand.type.dtype
+        if scaling.product(dtype.minimum, dtype.maximum) + (1 << scaling.shift) >= 1 << 63:
+            yield f"{op.mnemonic} {statement.result}: {operand}, scaled and rounded, does not fit 64 bits"

@@ -4,10 +4,10 @@ The quantization in their result types says what the codes mean; it has no influ
 """
 
 from mrqc.ir.op import Op
-from mrqc.ops.int.activation import Clamp, Softmax
+from mrqc.ops.int.activation import Clamp, ReciprocalSoftmax, Softmax, Table
 from mrqc.ops.int.constant import Constant
 from mrqc.ops.int.contraction import Conv2D, FullyConnected
-from mrqc.ops.int.elementwise import Add
+from mrqc.ops.int.elementwise import Add, OperandScaling, RescaledAdd
 from mrqc.ops.int.float32 import FLOAT32_OPS, FloatAveragePool2D, FloatRescale, FloatSoftmax, PairTable
 from mrqc.ops.int.layout import Reshape, Transpose
 from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D
@@ -19,10 +19,13 @@ INT_OPS: tuple[type[Op], ...] = (
     Conv2D,
     FullyConnected,
     Add,
+    RescaledAdd,
     AveragePool2D,
     MaxPool2D,
     Clamp,
+    Table,
     Softmax,
+    ReciprocalSoftmax,
     Reshape,
     Transpose,
     Rescale,
@@ -43,10 +46,14 @@ __all__ = [
     "FloatSoftmax",
     "FullyConnected",
     "MaxPool2D",
+    "OperandScaling",
     "PairTable",
+    "ReciprocalSoftmax",
     "Requantize",
     "Rescale",
+    "RescaledAdd",
     "Reshape",
     "Softmax",
+    "Table",
     "Transpose",
 ]

@@ -1,4 +1,4 @@
-"""``nn.add``: residual connections."""
+"""``nn.add`` and its kin: two operands, element by element, stretched over each other as numpy does it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,41 @@ from typing import ClassVar
 
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import FLOAT, Element, TensorType
+from mrqc.ops.broadcast import broadcast_problems, result_shape
 from mrqc.ops.nn.clamp import UNBOUNDED, clamp_problems
 
 
 @dataclass(frozen=True)
-class Add(Op):
-    """``clamp(lhs + rhs)`` over the reals, rounded once to ``element``; both operands have the same shape."""
+class BinaryBase(Op):
+    """Two operands of shapes that fit each other."""
 
-    mnemonic: ClassVar[str] = "nn.add"
     lhs: Value
     rhs: Value
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from broadcast_problems(self.lhs, self.rhs)
+
+
+@dataclass(frozen=True)
+class ArithmeticBase(BinaryBase):
+    """Two operands and a clamp behind the operation."""
+
     clamp: tuple[float, float] = UNBOUNDED
     element: Element = FLOAT
 
     def problems(self) -> Iterator[str]:
         """Yield the broken rules."""
-        if self.lhs.type.shape != self.rhs.type.shape:
-            yield f"shapes {list(self.lhs.type.shape)} and {list(self.rhs.type.shape)} differ"
+        yield from super().problems()
         yield from clamp_problems(self.clamp)
 
     def infer(self) -> tuple[TensorType, ...]:
         """Return the common shape."""
-        return (TensorType(self.lhs.type.shape, self.element),)
+        return (TensorType(result_shape(self.lhs, self.rhs), self.element),)
+
+
+@dataclass(frozen=True)
+class Add(ArithmeticBase):
+    """``clamp(lhs + rhs)`` over the reals, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.add"

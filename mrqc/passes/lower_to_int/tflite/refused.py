@@ -12,13 +12,8 @@ from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 @TFLITE_LOWERINGS.register(
     nn.Conv2D,
     nn.FullyConnected,
-    nn.Add,
     nn.AveragePool2D,
     nn.MaxPool2D,
-    nn.Clip,
-    nn.Softmax,
-    nn.Quantize,
-    nn.Dequantize,
 )
 def refuse(op: Op, site: Site) -> Value:
     """Refuse, naming the op and the target."""

@@ -1,0 +1,85 @@
+"""Real ratios of scales as the integers of TensorFlow Lite's reference kernels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mrqc.ir.types import Element
+from mrqc.numerics import FixedPoint, Rounding
+from mrqc.ops import nn
+from mrqc.ops.int import Requantize
+from mrqc.passes.lower_to_int.multipliers import RefusalError
+from mrqc.passes.lower_to_int.rules import Site
+
+_BITS = 31
+_GREATEST_LEFT_SHIFT = 30
+
+
+def quantized_multiplier(real: float, rounding: Rounding) -> FixedPoint:
+    """Return a real number as TFLite's QuantizeMultiplier does, with the shift counted to the right from bit 31.
+
+    Below 2**-32 it is 0. A build with single rounding has no left shift beyond 30 and saturates there.
+
+    Args:
+        real: A finite number of either sign.
+        rounding: Of the target, which tells the builds apart.
+
+    Raises:
+        RefusalError: The number is so large that the runtime's 32 bits overflow for any operand.
+    """
+    if real == 0.0:
+        return FixedPoint(0, _BITS)
+    fraction, exponent = math.frexp(abs(real))
+    multiplier = math.floor(math.ldexp(fraction, _BITS) + 0.5)
+    if multiplier == 1 << _BITS:
+        multiplier, exponent = multiplier >> 1, exponent + 1
+    if exponent < -_BITS:
+        return FixedPoint(0, _BITS)
+    if exponent > _GREATEST_LEFT_SHIFT:
+        if rounding is Rounding.DOUBLE:
+            raise RefusalError(f"the ratio of scales {real:.6g} overflows the runtime's 32 bits")
+        multiplier, exponent = (1 << _BITS) - 1, _GREATEST_LEFT_SHIFT
+    return FixedPoint(multiplier if real > 0 else -multiplier, _BITS - exponent)
+
+
+def tflite_requantize(real: float, site: Site, element: Element, limits: tuple[int, int]) -> Requantize:
+    """Return MultiplyByQuantizedMultiplier by ``real``, the zero point of ``element`` and a clamp of codes.
+
+    Raises:
+        RefusalError: As :func:`quantized_multiplier`.
+    """
+    rounding = site.target.requantize.rounding
+    factor = quantized_multiplier(real, rounding)
+    assert element.quantization is not None
+    return Requantize((factor.multiplier,), (factor.shift,), rounding, element.quantization.zero_point, *limits)
+
+
+def activation_limits(element: Element, clamp: tuple[float, float] = nn.UNBOUNDED) -> tuple[int, int]:
+    """Return the codes that a fused activation confines a result to.
+
+    Its ends are divided by the scale in single precision and rounded half away from zero, as
+    CalculateActivationRangeQuantized does.
+    """
+    quantization = element.quantization
+    assert quantization is not None
+    minimum, maximum = element.dtype.minimum, element.dtype.maximum
+    low, high = (_code(end, quantization.scale, quantization.zero_point) for end in clamp)
+    return int(min(max(low, minimum), maximum)), int(min(max(high, minimum), maximum))
+
+
+def half_away(real: float) -> float:
+    """Return ``real`` rounded to the nearest integer, ties away from zero, as C's ``round`` does."""
+    return math.copysign(math.floor(abs(real) + 0.5), real)
+
+
+def single(real: float) -> np.float32:
+    """Return a number in the single precision that the runtime stores its scales in."""
+    return np.float32(real)
+
+
+def _code(end: float, scale: float, zero_point: int) -> float:
+    if math.isinf(end):
+        return end
+    return half_away(float(single(end) / single(scale))) + zero_point
