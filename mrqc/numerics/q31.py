@@ -38,7 +38,7 @@ def shift_saturating(values: Fixed, bits: int) -> Fixed:
 
 def shift_rounding(values: Fixed, bits: Fixed | int) -> Fixed:
     """Return ``values / 2**bits``, rounded half away from zero."""
-    return divide_by_power_of_two(values, bits, Rounding.HALF_AWAY)
+    return divide_by_power_of_two(values, bits, Rounding.HALF_AWAY).astype(np.int64, copy=False)
 
 
 def exponential_q31(values: Fixed) -> Fixed:

@@ -109,6 +109,49 @@ def add(op: ops.Add, lhs: Array, rhs: Array) -> Array:
     return result
 
 
+def rescaled_add(op: ops.RescaledAdd, lhs: Array, rhs: Array) -> Array:
+    lhs, rhs = np.broadcast_arrays(lhs, rhs)
+    result = np.empty(lhs.shape, object)
+    for index in np.ndindex(*result.shape):
+        total = sum(
+            divided((code - s.zero_point) * 2**s.left_shift * s.multiplier, s.shift, op.requantize.rounding)
+            for code, s in ((lhs[index], op.lhs_scaling), (rhs[index], op.rhs_scaling))
+        )
+        result[index] = requantized(total, op.requantize, 0)
+    return result
+
+
+def table(op: ops.Table, codes: Array, entries: Array) -> Array:
+    result = np.empty(codes.shape, object)
+    for index in np.ndindex(*result.shape):
+        result[index] = entries[codes[index] - op.input.type.dtype.minimum]
+    return result
+
+
+def q31_product(first: int, second: int) -> int:
+    return rounded(Fraction(first * second, 2**31), Rounding.HALF_UP)
+
+
+def reciprocal_softmax(op: ops.ReciprocalSoftmax, codes: Array, table: Array) -> Array:
+    dtype = op.element.dtype
+    result = np.empty(codes.shape, object)
+    for index in np.ndindex(*codes.shape[:-1]):
+        row = list(codes[index])
+        exponentials = [table[max(row) - code] for code in row]
+        total = sum((exponential + 2**11) >> 12 for exponential in exponentials)
+        position = total.bit_length() - 1
+        half_denominator = (2**31 + (total << (31 - position)) - 2**31) // 2
+        x = 1515870810 + q31_product(half_denominator, -1010580540)
+        for _ in range(3):
+            x += 4 * q31_product(x, 2**29 - q31_product(half_denominator, x))
+        reciprocal = min(2 * x, 2**31 - 1)
+        for place, exponential in enumerate(exponentials):
+            share = q31_product(exponential, reciprocal)
+            code = rounded(Fraction(share, 2 ** (position + 12 - 8 * dtype.bytes)), Rounding.HALF_AWAY)
+            result[(*index, place)] = min(code + dtype.minimum, dtype.maximum)
+    return result
+
+
 def rescale(op: ops.Rescale, codes: Array) -> Array:
     result = np.empty(codes.shape, object)
     for index in np.ndindex(*result.shape):
@@ -140,6 +183,9 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.Conv2D: conv2d,
     ops.FullyConnected: fully_connected,
     ops.Add: add,
+    ops.RescaledAdd: rescaled_add,
+    ops.Table: table,
+    ops.ReciprocalSoftmax: reciprocal_softmax,
     ops.AveragePool2D: lambda op, images: pool(op, images, lambda found: requantized(sum(found), op.requantize, 0)),
     ops.MaxPool2D: lambda op, images: pool(op, images, max),
     ops.Clamp: clamp,

@@ -7,17 +7,20 @@ from collections.abc import Mapping
 
 from mrqc.frontends.tflite.site import Handler, Site, Support
 from mrqc.frontends.tflite.tensors import UnsupportedOperatorError
+from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ops import nn
 
 
 def import_softmax(site: Site) -> Value:
-    """Along the last axis, floats or codes, with beta 1."""
+    """Along the last axis, floats or codes, with beta 1; codes of 8 bits may become codes of 16."""
     value = site.real_value(0)
     beta = site.number("beta")
     if beta != 1.0:
         raise UnsupportedOperatorError(f"beta = {beta} is not supported", "possible: 1")
-    return site.emit(nn.Softmax(value, site.real_element(value)))
+    element = site.element()
+    widens = element.dtype is DType.I16 and value.type.dtype in (DType.I8, DType.U8)
+    return site.emit(nn.Softmax(value, element if widens else site.real_element(value)))
 
 
 def _clip(low: float, high: float) -> Handler:

@@ -5,16 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mrqc.frontends.tflite.site import Site, Support
+from mrqc.frontends.tflite.tensors import UnsupportedOperatorError
 from mrqc.frontends.tflite.windows import FUSED, fused_clamp
+from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
+from mrqc.ir.types import Element
+from mrqc.numerics import power_of_two_exponent
 from mrqc.ops import nn
+
+_POWER_OF_TWO_TOLERANCE = 1e-3
+"""How far a scale may be off, in octaves, for the runtime to take it for a power of two; relatively, a bit less."""
 
 
 def import_add(site: Site) -> Value:
-    """Tensors of equal shape, floats or codes; a clamp as fused activation."""
+    """Tensors that can be stretched over each other, floats or codes; a clamp as fused activation."""
+    lhs, rhs, element = read_operands(site)
+    check_powers_of_two(site, lhs.type.element, rhs.type.element, element)
+    return site.emit(nn.Add(lhs, rhs, fused_clamp(site), element))
+
+
+def read_operands(site: Site) -> tuple[Value, Value, Element]:
+    """Return both operands and the element of the result, all stored alike.
+
+    Raises:
+        UnsupportedOperatorError: They are not.
+    """
     lhs, rhs = site.real_value(0), site.real_value(1)
     site.real_element(rhs)
-    return site.emit(nn.Add(lhs, rhs, fused_clamp(site), site.real_element(lhs)))
+    return lhs, rhs, site.real_element(lhs)
+
+
+def check_powers_of_two(site: Site, *elements: Element) -> None:
+    """Refuse what the runtime has a kernel of its own for: symmetric 16-bit codes whose scales are powers of two.
+
+    Raises:
+        UnsupportedOperatorError: The operator asks for that kernel, and the elements fit it.
+    """
+    quantizations = [element.quantization for element in elements if element.dtype is DType.I16]
+    fits = quantizations and all(
+        quantization is not None
+        and quantization.is_symmetric
+        and power_of_two_exponent(quantization.scale, _POWER_OF_TWO_TOLERANCE) is not None
+        for quantization in quantizations
+    )
+    if fits and site.flag("pot_scale_int16"):
+        raise UnsupportedOperatorError(
+            "pot_scale_int16 on scales that are powers of two is not supported", "possible: pot_scale_int16 = false"
+        )
 
 
 ELEMENTWISE_RULES: Mapping[str, Support] = {

@@ -1,10 +1,12 @@
 """Every registered case; importing a family's module registers its operators."""
 
+import cases_activation
+import cases_elementwise
 import cases_layout
 import cases_pooling
 import cases_quantize
 from single_ops import REGISTRY, OperatorCases
 
-FAMILIES = (cases_layout, cases_pooling, cases_quantize)
+FAMILIES = (cases_activation, cases_elementwise, cases_layout, cases_pooling, cases_quantize)
 
 ALL_CASES: tuple[OperatorCases, ...] = tuple(sorted(REGISTRY, key=lambda cases: (cases.builtin, REGISTRY.index(cases))))

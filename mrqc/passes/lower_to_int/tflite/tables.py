@@ -40,4 +40,4 @@ def requantized(centred: Codes, requantize: Requantize) -> Codes:
     """Return what ``requantize`` makes of integers."""
     product = centred * requantize.multiplier[0]
     rounded = divide_by_power_of_two(product, requantize.shift[0], requantize.rounding)
-    return np.clip(rounded + requantize.zero_point, requantize.minimum, requantize.maximum)
+    return np.clip(rounded + requantize.zero_point, requantize.minimum, requantize.maximum).astype(np.int64)
