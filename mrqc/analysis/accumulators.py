@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mrqc.analysis.ranges import CodeRange, code_ranges
 from mrqc.ir import Graph, Module, Op, Value
 from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
-from mrqc.ops.int import Add, AveragePool2D, Constant, Conv2D, FullyConnected, Rescale, RescaledAdd
+from mrqc.ops.int import Add, AveragePool2D, Constant, Conv2D, FullyConnected, Rescale, RescaledAdd, Sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,9 @@ def _bound(op: Op, graph: Graph, ranges: Mapping[Value, CodeRange]) -> Accumulat
         case Rescale():
             low, high = ranges[op.input]
             return AccumulatorBound(_magnitude((low - op.input_zero_point, high - op.input_zero_point)))
+        case Sum():
+            low, high = ranges[op.input]
+            return AccumulatorBound(op.count * _magnitude((low - op.input_zero_point, high - op.input_zero_point)))
         case _:
             return None
 

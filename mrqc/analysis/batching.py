@@ -49,6 +49,8 @@ def _keeps_images_apart(op: Op, stationary: Container[Value]) -> bool:
             return op.permutation[:1] == (0,)
         case nn_elementwise.BinaryBase() | int_elementwise.BinaryBase():
             return all(_keeps_its_batch(op.lhs, op.rhs, stationary))
+        case nn.Mean() | nn.Sum() | int_ops.Sum():
+            return 0 not in op.axes
         case nn.Softmax():
             return op.input.type.rank > 1
         case int_ops.Softmax() | int_ops.ReciprocalSoftmax() | int_ops.FloatSoftmax():
@@ -80,6 +82,7 @@ _POINTWISE_OR_POOL: tuple[type[Op], ...] = (
     nn.Quantize,
     nn.Dequantize,
     int_ops.AveragePool2D,
+    int_ops.MeanPool2D,
     int_ops.MaxPool2D,
     int_ops.Clamp,
     int_ops.Rescale,

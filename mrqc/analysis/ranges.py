@@ -13,6 +13,7 @@ from mrqc.ops.int import (
     FloatRescale,
     FloatSoftmax,
     MaxPool2D,
+    MeanPool2D,
     Requantize,
     Reshape,
     Softmax,
@@ -50,7 +51,7 @@ def _result_range(op: Op, result: Value, found: Mapping[Value, CodeRange]) -> Co
             return (int(op.value.array.min()), int(op.value.array.max()))
         case MaxPool2D() | Reshape() | Transpose():
             return found[op.input]
-        case Clamp():
+        case Clamp() | MeanPool2D():
             low, high = found[op.input]
             return (
                 min(max(low, op.minimum), op.maximum),

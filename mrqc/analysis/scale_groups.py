@@ -92,6 +92,22 @@ def _average_pool(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
         yield Tie(op.input, result, offset=-math.log2(math.prod(op.kernel)))
 
 
+@TIES.register(nn.Mean)
+def _mean(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+    """As an average pool."""
+    assert isinstance(op, nn.Mean)
+    if only_shifts:
+        yield Tie(op.input, result, offset=-math.log2(op.count))
+
+
+@TIES.register(nn.Sum)
+def _sum(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+    """A sum of codes is at their scale."""
+    assert isinstance(op, nn.Sum)
+    if only_shifts:
+        yield Tie(op.input, result)
+
+
 TIES.seal(NN_OPS)
 
 

@@ -19,6 +19,7 @@ NN_LAYERS: tuple[type[Op], ...] = (
     nn.FullyConnected,
     nn.AveragePool2D,
     nn.MaxPool2D,
+    nn.Mean,
     nn.Clip,
     nn.Reshape,
     nn.Transpose,
@@ -29,12 +30,14 @@ NN_LAYERS: tuple[type[Op], ...] = (
 What stands here more than once is drawn as much more often."""
 
 INT_LAYERS: tuple[type[Op], ...] = (
-    *(int_ops.Conv2D,) * 4,
-    *(int_ops.Add,) * 2,
+    *(int_ops.Conv2D,) * 6,
+    *(int_ops.Add,) * 4,
     int_ops.RescaledAdd,
     int_ops.FullyConnected,
     int_ops.AveragePool2D,
+    int_ops.MeanPool2D,
     int_ops.MaxPool2D,
+    int_ops.Sum,
     int_ops.Clamp,
     int_ops.Table,
     int_ops.Reshape,

@@ -70,6 +70,17 @@ def int_average_pool2d(draft: Draft, operand: Value) -> Value:
     return draft.emit(int_ops.AveragePool2D(operand, **window, requantize=requantize, element=element))
 
 
+@strategy_for(int_ops.MeanPool2D, accepts=is_activation_image)
+def int_mean_pool2d(draft: Draft, operand: Value) -> Value:
+    """Append a mean pool with any clamp."""
+    dtype = operand.type.dtype
+    limits = st.tuples(*[st.integers(dtype.minimum, dtype.maximum)] * 2).map(sorted)
+    minimum, maximum = draft.draw(st.one_of(st.just([dtype.minimum, dtype.maximum]), limits))
+    window = draft.draw(pool_windows(operand))
+    op = int_ops.MeanPool2D(operand, **window, minimum=minimum, maximum=maximum, element=operand.type.element)
+    return draft.emit(op)
+
+
 @strategy_for(int_ops.MaxPool2D, accepts=is_activation_image)
 def int_max_pool2d(draft: Draft, operand: Value) -> Value:
     """Append a max pool."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mrqc.analysis.accumulators import accumulator_bounds
-from mrqc.backends.c import activation, constant, contraction, elementwise, float32, layout, pooling, rescale
+from mrqc.backends.c import activation, constant, contraction, elementwise, float32, layout, pooling, reduction, rescale
 from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Record, Table, Tensor
 from mrqc.backends.c.placement import Placement, place_values
 from mrqc.backends.c.support import arithmetic_problems, structure_problems
@@ -14,7 +14,7 @@ from mrqc.errors import TargetError
 from mrqc.ir import Module, Statement, Value, without_dead_statements
 from mrqc.ops.int import INT_OPS
 
-FAMILIES = (activation, constant, contraction, elementwise, float32, layout, pooling, rescale)
+FAMILIES = (activation, constant, contraction, elementwise, float32, layout, pooling, reduction, rescale)
 """The files whose import fills the table."""
 
 C_RULES.seal(INT_OPS)

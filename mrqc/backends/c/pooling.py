@@ -1,12 +1,12 @@
-"""Average and max pools."""
+"""Average, mean and max pools."""
 
 from __future__ import annotations
 
 from mrqc.backends.c.binding import Binding
-from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Record, Tensor, struct_record
+from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Number, Record, Tensor, struct_record
 from mrqc.backends.c.requantize import choose_scaling, scale_arguments
 from mrqc.ir import Statement
-from mrqc.ops.int import AveragePool2D, MaxPool2D
+from mrqc.ops.int import AveragePool2D, MaxPool2D, MeanPool2D
 
 
 @C_RULES.register(AveragePool2D)
@@ -26,6 +26,18 @@ def average_pool2d(statement: Statement, facts: Facts) -> KernelCall:
     return KernelCall("average_pool2d.c", binding, arguments)
 
 
+@C_RULES.register(MeanPool2D)
+def mean_pool2d(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a mean pool."""
+    del facts
+    op = statement.op
+    assert isinstance(op, MeanPool2D)
+    dtype = op.input.type.dtype
+    limits = (Number(op.minimum), Number(op.maximum))
+    arguments = (Tensor(op.input), _pool2d_shape(statement, op), *limits, Tensor(statement.result))
+    return KernelCall("mean_pool2d.c", Binding(input=dtype, output=dtype), arguments)
+
+
 @C_RULES.register(MaxPool2D)
 def max_pool2d(statement: Statement, facts: Facts) -> KernelCall:
     """Return the call of a max pool."""
@@ -37,7 +49,7 @@ def max_pool2d(statement: Statement, facts: Facts) -> KernelCall:
     return KernelCall("max_pool2d.c", Binding(input=dtype, output=dtype), arguments)
 
 
-def _pool2d_shape(statement: Statement, op: AveragePool2D | MaxPool2D) -> Record:
+def _pool2d_shape(statement: Statement, op: AveragePool2D | MeanPool2D | MaxPool2D) -> Record:
     batch, input_height, input_width, channels = op.input.type.shape
     _, output_height, output_width, _ = statement.result.type.shape
     fields = (

@@ -8,18 +8,21 @@ from mrqc.analysis.accumulators import AccumulatorBound
 from mrqc.backends.c.activation import greatest_softmax_term
 from mrqc.backends.c.broadcast import BROADCAST_RANK, broadcast_axes
 from mrqc.backends.c.layout import TRANSPOSE_RANK, merged_axes
+from mrqc.backends.c.reduction import REDUCTION_RANK, kept_and_reduced
 from mrqc.backends.c.requantize import INT32_MAXIMUM, fits_64_bits
 from mrqc.errors import Diagnostic
-from mrqc.ir import Data, Graph, Module, Statement, Value
+from mrqc.ir import Data, Graph, Module, Op, Statement, Value
 from mrqc.ops.int import (
     FLOAT32_OPS,
     INT_OPS,
     Add,
     Conv2D,
     FullyConnected,
+    MeanPool2D,
     ReciprocalSoftmax,
     RescaledAdd,
     Softmax,
+    Sum,
     Table,
     Transpose,
 )
@@ -52,10 +55,7 @@ def structure_problems(module: Module, constants: Mapping[Value, Data]) -> Itera
         for role, operand in _needed_constants(statement):
             if operand not in constants:
                 yield Diagnostic(f"the {role} must be a constant in C, found a computed value", where)
-        if isinstance(statement.op, Transpose) and len(merged_axes(statement.op)) > TRANSPOSE_RANK:
-            yield Diagnostic(f"more than {TRANSPOSE_RANK} axes are transposed at once", where)
-        if isinstance(statement.op, BinaryBase):
-            yield from (Diagnostic(problem, where) for problem in _broadcast_problems(statement.op))
+        yield from (Diagnostic(problem, where) for problem in _geometry_problems(statement.op))
 
 
 def arithmetic_problems(
@@ -76,9 +76,24 @@ def arithmetic_problems(
             yield Diagnostic(message, _where(statement))
 
 
-def _broadcast_problems(op: BinaryBase) -> Iterator[str]:
-    if len(broadcast_axes(op.lhs, op.rhs)) > BROADCAST_RANK:
-        yield f"more than {BROADCAST_RANK} axes are stretched at once"
+def _geometry_problems(op: Op) -> Iterator[str]:
+    """Yield what a kernel has too few loops or too narrow sums for."""
+    match op:
+        case Transpose():
+            if len(merged_axes(op)) > TRANSPOSE_RANK:
+                yield f"more than {TRANSPOSE_RANK} axes are transposed at once"
+        case BinaryBase():
+            if len(broadcast_axes(op.lhs, op.rhs)) > BROADCAST_RANK:
+                yield f"more than {BROADCAST_RANK} axes are stretched at once"
+        case Sum():
+            if max(map(len, kept_and_reduced(op.input.type.shape, op.axes))) > REDUCTION_RANK:
+                yield f"more than {REDUCTION_RANK} separate axes are summed at once"
+        case MeanPool2D():
+            codes = max(-op.input.type.dtype.minimum, op.input.type.dtype.maximum) + 1
+            if op.kernel[0] * op.kernel[1] * codes > INT32_MAXIMUM:
+                yield f"the sum of a window of {op.kernel[0]}x{op.kernel[1]} codes can overflow 32 bits"
+        case _:
+            pass
 
 
 def _needed_constants(statement: Statement) -> Iterator[tuple[str, Value]]:

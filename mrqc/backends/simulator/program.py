@@ -8,7 +8,17 @@ from numpy.typing import ArrayLike
 
 from mrqc.analysis.accumulators import AccumulatorBound, accumulator_bounds
 from mrqc.backends.interpreter import Array, Interpreter, Kernel
-from mrqc.backends.simulator import activation, constant, contraction, elementwise, float32, layout, pooling, rescale
+from mrqc.backends.simulator import (
+    activation,
+    constant,
+    contraction,
+    elementwise,
+    float32,
+    layout,
+    pooling,
+    reduction,
+    rescale,
+)
 from mrqc.backends.simulator.requantize import greatest_intermediate
 from mrqc.backends.simulator.rules import RULES, Facts
 from mrqc.errors import Diagnostic, InputError
@@ -16,7 +26,7 @@ from mrqc.ir import Module, Statement, Value
 from mrqc.ops import INT_OPS
 from mrqc.ops.int import Constant, ReciprocalSoftmax, Requantize, RescaledAdd, Softmax
 
-FAMILIES = (activation, constant, contraction, elementwise, float32, layout, pooling, rescale)
+FAMILIES = (activation, constant, contraction, elementwise, float32, layout, pooling, reduction, rescale)
 """The modules that fill the table."""
 
 RULES.seal(INT_OPS)

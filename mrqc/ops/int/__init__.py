@@ -10,7 +10,8 @@ from mrqc.ops.int.contraction import Conv2D, FullyConnected
 from mrqc.ops.int.elementwise import Add, OperandScaling, RescaledAdd
 from mrqc.ops.int.float32 import FLOAT32_OPS, FloatAveragePool2D, FloatRescale, FloatSoftmax, PairTable
 from mrqc.ops.int.layout import Reshape, Transpose
-from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D
+from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D, MeanPool2D
+from mrqc.ops.int.reduction import Sum
 from mrqc.ops.int.requantize import Requantize
 from mrqc.ops.int.rescale import Rescale
 
@@ -21,7 +22,9 @@ INT_OPS: tuple[type[Op], ...] = (
     Add,
     RescaledAdd,
     AveragePool2D,
+    MeanPool2D,
     MaxPool2D,
+    Sum,
     Clamp,
     Table,
     Softmax,
@@ -46,6 +49,7 @@ __all__ = [
     "FloatSoftmax",
     "FullyConnected",
     "MaxPool2D",
+    "MeanPool2D",
     "OperandScaling",
     "PairTable",
     "ReciprocalSoftmax",
@@ -54,6 +58,7 @@ __all__ = [
     "RescaledAdd",
     "Reshape",
     "Softmax",
+    "Sum",
     "Table",
     "Transpose",
 ]

@@ -13,6 +13,7 @@ from mrqc.ops.nn.elementwise import Add
 from mrqc.ops.nn.layout import Reshape, Transpose
 from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
 from mrqc.ops.nn.quantize import Dequantize, Quantize
+from mrqc.ops.nn.reduction import Mean, Sum
 
 NN_OPS: tuple[type[Op], ...] = (
     Constant,
@@ -21,6 +22,8 @@ NN_OPS: tuple[type[Op], ...] = (
     Add,
     AveragePool2D,
     MaxPool2D,
+    Mean,
+    Sum,
     Clip,
     Softmax,
     Reshape,
@@ -41,9 +44,11 @@ __all__ = [
     "Dequantize",
     "FullyConnected",
     "MaxPool2D",
+    "Mean",
     "Quantize",
     "Reshape",
     "Softmax",
+    "Sum",
     "Transpose",
     "intersect_clamps",
 ]

@@ -78,7 +78,7 @@ def _narrow(op: Op, low: float, high: float, ranges: dict[Value, ActivationRange
     """Return the range cut by the op's clamp, and by its input's range where codes pass through."""
     clamp: tuple[float, float] = getattr(op, "clamp", nn.UNBOUNDED)
     low, high = _clamped(low, clamp), _clamped(high, clamp)
-    if isinstance(op, nn.Reshape | nn.Transpose | nn.MaxPool2D | nn.Clip | nn.Quantize | nn.AveragePool2D):
+    if isinstance(op, nn.Reshape | nn.Transpose | nn.MaxPool2D | nn.Clip | nn.Quantize | nn.AveragePool2D | nn.Mean):
         source = ranges.get(op.input)
         if source is not None:
             # A mean or a maximum over padding may also be 0, which every range of codes contains.

@@ -11,23 +11,7 @@
 #include "slots/input.h"
 #include "slots/output.h"
 #include "slots/requantize.h"
-#include "tap_range.h"
-
-/* Adds what the window at (top, left) of one image holds to the accumulators of `count` channels. */
-static inline void average_pool2d_window(const input_t *image, int32_t top, int32_t left, int32_t count,
-                                         const struct pool2d_shape *shape, int32_t *accumulators)
-{
-    const struct tap_range rows = clip_taps(top, 1, shape->kernel_height, shape->input_height);
-    const struct tap_range columns = clip_taps(left, 1, shape->kernel_width, shape->input_width);
-    for (int32_t row = rows.first; row < rows.last; row++) {
-        for (int32_t column = columns.first; column < columns.last; column++) {
-            const input_t *pixel = image + ((top + row) * shape->input_width + left + column) * shape->channels;
-            for (int32_t i = 0; i < count; i++) {
-                accumulators[i] += load_input(pixel + i);
-            }
-        }
-    }
-}
+#include "sum_window.h"
 
 void average_pool2d(const input_t *input, const struct pool2d_shape *shape, const scale_t *scales,
                     const struct code_range *range, output_t *output)
@@ -43,8 +27,7 @@ void average_pool2d(const input_t *input, const struct pool2d_shape *shape, cons
                 const int32_t rest = channels - channel;
                 const int32_t count = rest < CHANNEL_BLOCK ? rest : CHANNEL_BLOCK;
                 int32_t accumulators[CHANNEL_BLOCK] = {0};
-                average_pool2d_window(input + image * image_size + channel, top, left, count, shape,
-                                      accumulators);
+                sum_window(input + image * image_size + channel, top, left, count, shape, accumulators);
                 requantize(accumulators, count, channel, scales, range, output + channel);
             }
             output += channels;

@@ -15,6 +15,8 @@ from mrqc.passes.lower_to_int.rules import Site
     nn.Add,
     nn.AveragePool2D,
     nn.MaxPool2D,
+    nn.Mean,
+    nn.Sum,
     nn.Clip,
     nn.Softmax,
     nn.Quantize,

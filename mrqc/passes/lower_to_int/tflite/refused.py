@@ -12,8 +12,6 @@ from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 @TFLITE_LOWERINGS.register(
     nn.Conv2D,
     nn.FullyConnected,
-    nn.AveragePool2D,
-    nn.MaxPool2D,
 )
 def refuse(op: Op, site: Site) -> Value:
     """Refuse, naming the op and the target."""

@@ -1,0 +1,33 @@
+"""``nn.mean`` and ``nn.sum``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mrqc.backends.interpreter import Array, Kernel
+from mrqc.backends.reference.grid import Grid, Real, integer_operand, real_values
+from mrqc.backends.reference.rules import RULES
+from mrqc.ir import Value
+from mrqc.ops.nn import Mean, Sum
+
+
+@RULES.register(Mean, Sum)
+def reduction(op: Mean | Sum, _: Mapping[Value, Array]) -> Kernel:
+    """Return the kernel of a mean or sum: exact integer sums where one scale serves the tensor."""
+    grid = Grid(op.element, op.infer()[0].rank)
+    integers = integer_operand(op.input.type.element)
+    divisor = op.count if isinstance(op, Mean) else 1
+
+    def sums_in_units(array: Array) -> Real:
+        if integers is None:
+            reals = real_values(array, op.input.type)
+            return reals.sum(axis=op.axes, keepdims=op.keep_dims) / grid.unit
+        sums = array.sum(axis=op.axes, keepdims=op.keep_dims, dtype=np.int64) - integers.zero_point * op.count
+        return sums * (integers.scale / grid.unit)
+
+    def kernel(array: Array) -> Array:
+        return grid.encode(sums_in_units(array) / divisor)
+
+    return kernel
