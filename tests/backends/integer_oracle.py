@@ -178,6 +178,20 @@ def softmax(op: ops.Softmax, codes: Array, table: Array) -> Array:
     return result
 
 
+def mean_half_away(codes: list[int], minimum: int, maximum: int) -> int:
+    mean = rounded(Fraction(sum(codes), len(codes)), Rounding.HALF_AWAY)
+    return min(max(mean, minimum), maximum)
+
+
+def reduce_sum(op: ops.Sum, codes: Array) -> Array:
+    centred = codes - op.input_zero_point
+    sums = np.asarray(centred.sum(axis=op.axes, keepdims=op.keep_dims), object)
+    result = np.empty(sums.shape, object)
+    for index in np.ndindex(*sums.shape):
+        result[index] = requantized(sums[index], op.requantize, 0)
+    return result
+
+
 ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.Constant: lambda op: op.value.array.astype(object),
     ops.Conv2D: conv2d,
@@ -187,6 +201,8 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.Table: table,
     ops.ReciprocalSoftmax: reciprocal_softmax,
     ops.AveragePool2D: lambda op, images: pool(op, images, lambda found: requantized(sum(found), op.requantize, 0)),
+    ops.MeanPool2D: lambda op, images: pool(op, images, lambda found: mean_half_away(found, op.minimum, op.maximum)),
+    ops.Sum: reduce_sum,
     ops.MaxPool2D: lambda op, images: pool(op, images, max),
     ops.Clamp: clamp,
     ops.Softmax: softmax,

@@ -110,12 +110,19 @@ def softmax(_: nn.Softmax, reals: Array) -> Array:
     return result
 
 
+def reduction(op: nn.Mean | nn.Sum, reals: Array) -> Array:
+    sums = np.asarray(reals.sum(axis=op.axes, keepdims=op.keep_dims), object)
+    return np.asarray(sums / Fraction(op.count if isinstance(op, nn.Mean) else 1), object)
+
+
 ORACLES: dict[type[Op], Callable[..., Array]] = {
     nn.Conv2D: conv2d,
     nn.FullyConnected: fully_connected,
     nn.Add: lambda _, lhs, rhs: lhs + rhs,
     nn.AveragePool2D: average_pool2d,
     nn.MaxPool2D: lambda op, images: pool(op, images, max),
+    nn.Mean: reduction,
+    nn.Sum: reduction,
     nn.Clip: lambda _, reals: reals,
     nn.Softmax: softmax,
     nn.Reshape: lambda op, reals: reals.reshape((-1, *op.shape[1:])),

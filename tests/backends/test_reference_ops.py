@@ -183,6 +183,18 @@ def test_max_pool2d(
     assert_meaning(module, seed, EXACT if related and per_tensor else ROUNDING_ERROR)
 
 
+@given(st.data(), st.sampled_from((nn.Mean, nn.Sum)), st.booleans(), st.booleans(), SEEDS)
+def test_reductions(
+    data: st.DataObject, kind: type[nn.Mean | nn.Sum], keep_dims: bool, related: bool, seed: int
+) -> None:
+    scales = related_scales() if related else ANY_SCALE
+    axes = data.draw(st.sampled_from(((0,), (1,), (2, 3), (1, 3), (0, 1, 2), (0, 1, 2, 3))))
+    operand, result = (Element.per_tensor(DType.I8, data.draw(scales), data.draw(st.integers(-9, 9))) for _ in range(2))
+    choice = data.draw(st.sampled_from(((operand, result), (FLOAT, result), (operand, FLOAT))))
+    module = module_of([TensorType((2, 3, 2, 4), choice[0])], lambda x: kind(x, axes, keep_dims, choice[1]))
+    assert_meaning(module, seed, EXACT if related and choice[0] != FLOAT else ROUNDING_ERROR)
+
+
 @given(st.data(), st.booleans(), CLAMPS, SEEDS)
 def test_add(data: st.DataObject, related: bool, clamp: tuple[float, float], seed: int) -> None:
     scales = related_scales() if related else ANY_SCALE

@@ -130,6 +130,33 @@ def test_max_pool2d(case: tuple[Window, int, int], dtype: DType, seed: int, batc
     assert_exact(module, seed, batches)
 
 
+@given(st.data(), windows(pool=True), ACTIVATIONS, SEEDS, st.integers(1, 2))
+def test_mean_pool2d(data: st.DataObject, case: tuple[Window, int, int], dtype: DType, seed: int, batches: int) -> None:
+    window, height, width = case
+    low, high = sorted(data.draw(st.integers(dtype.minimum, dtype.maximum)) for _ in range(2))
+    module = module_of(
+        [TensorType((2, height, width, 2), element(dtype))],
+        lambda x: ops.MeanPool2D(x, window.kernel, window.strides, window.padding, low, high, element(dtype)),
+    )
+    assert_exact(module, seed, batches)
+
+
+AXES = st.sets(st.integers(0, 3), min_size=1).map(lambda axes: tuple(sorted(axes)))
+
+
+@given(st.data(), AXES, st.booleans(), ACTIVATIONS, ACTIVATIONS, SEEDS)
+def test_sum(
+    data: st.DataObject, axes: tuple[int, ...], keep_dims: bool, dtype: DType, result: DType, seed: int
+) -> None:
+    requantize = data.draw(requantizations(result, reach_bits=12))
+    zero_point = data.draw(st.integers(dtype.minimum, dtype.maximum))
+    module = module_of(
+        [TensorType((2, 3, 1, 4), element(dtype))],
+        lambda x: ops.Sum(x, axes, keep_dims, zero_point, requantize, element(result)),
+    )
+    assert_exact(module, seed)
+
+
 MULTIPLIERS = st.one_of(st.integers(1, 5), st.integers(1, (1 << 22) - 1), st.just((1 << 22) - 1))
 
 

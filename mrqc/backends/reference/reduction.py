@@ -28,6 +28,7 @@ def reduction(op: Mean | Sum, _: Mapping[Value, Array]) -> Kernel:
         return sums * (integers.scale / grid.unit)
 
     def kernel(array: Array) -> Array:
-        return grid.encode(sums_in_units(array) / divisor)
+        units = np.asarray(sums_in_units(array) / divisor)
+        return grid.encode(np.atleast_1d(units)).reshape(units.shape)
 
     return kernel

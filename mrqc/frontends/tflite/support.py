@@ -11,12 +11,14 @@ from mrqc.frontends.tflite.folding import FOLDED
 from mrqc.frontends.tflite.layout import LAYOUT_RULES
 from mrqc.frontends.tflite.pooling import POOLING_RULES
 from mrqc.frontends.tflite.quantize import QUANTIZE_RULES
+from mrqc.frontends.tflite.reduction import REDUCTION_RULES
 from mrqc.frontends.tflite.site import Support
 
 RULES: Mapping[str, Support] = {
     **QUANTIZE_RULES,
     **CONTRACTION_RULES,
     **POOLING_RULES,
+    **REDUCTION_RULES,
     **ELEMENTWISE_RULES,
     **ACTIVATION_RULES,
     **LAYOUT_RULES,

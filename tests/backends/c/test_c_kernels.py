@@ -125,6 +125,7 @@ def one_of_each_record() -> dict[str, Record]:
         weights = constant(np.ones((32, kernel, kernel, 32), np.int8))
         found = builder.emit(ops.Conv2D(found, weights, requantize=scales, element=element))
     found = builder.emit(ops.Transpose(builder.emit(ops.Reshape(found, (4, 32))), (1, 0)))
+    found = builder.emit(ops.Sum(builder.emit(ops.Reshape(found, (32, 2, 2))), (1,), False, 0, scales, element))
     table = builder.emit(ops.Constant(Data(np.ones(256, np.int32)), Element(DType.I32)))
     found = builder.emit(ops.Softmax(found, table, 1, 0, -128, 127, element))
     plan = plan_module(Module("records", builder.finish([Output("y", found)])))

@@ -252,8 +252,42 @@ def test_pools() -> None:
             )
         )
         modules.append(module_of([image], lambda x, k=kernel, s=strides, p=padding: ops.MaxPool2D(x, k, s, p)))
+        if source is result:
+            low, high, e = source.minimum + 9, source.maximum - 20, element(source)
+            modules.append(
+                module_of(
+                    [image],
+                    lambda x, k=kernel, s=strides, p=padding, low=low, high=high, e=e: ops.MeanPool2D(
+                        x, k, s, p, low, high, e
+                    ),
+                )
+            )
     assert_bits(modules, sanitize=True, batches=1, oracle=False)
     assert_bits(modules[::5], batches=1)
+
+
+def sum_module(
+    shape: tuple[int, ...], axes: tuple[int, ...], source: DType, scales: Requantize, result: DType
+) -> Module:
+    return module_of([TensorType(shape, element(source))], lambda x: ops.Sum(x, axes, True, 2, scales, element(result)))
+
+
+def test_sums_along_axes() -> None:
+    cases = (
+        ((2, 3, 1, 40), (1,)),
+        ((2, 3, 4, 5), (1, 2)),
+        ((2, 3, 2, 3, 2, 3, 2), (1, 3, 5)),
+        ((35,), (0,)),
+        ((2, 3, 4, 5), (0, 3)),
+        ((2, 3, 4), (0, 1, 2)),
+    )
+    modules = [
+        sum_module(shape, axes, source, requantize(result, shift, multiplier), result)
+        for source, result in TYPES
+        for shape, axes in cases
+        for shift, multiplier in ((3, 1), (33, 2_000_000_001))
+    ]
+    assert_bits(modules, sanitize=True, batches=1)
 
 
 @pytest.mark.parametrize("bits", [10, 20, 31], ids=lambda bits: f"{bits}-bit-table")

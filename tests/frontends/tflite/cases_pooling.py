@@ -10,12 +10,12 @@ from tflite_files import TfliteFile, options
 from tflite_strategies import draw_scales, fused_activations, paddings, window_size
 
 
-@operator_cases("MAX_POOL_2D", "i8", "u8", "i16", target=None)
+@operator_cases("MAX_POOL_2D", "i8", "u8", "i16")
 def max_pool_2d(draw: DrawFn, dtype: str) -> SingleOpCase:
     return _pool(draw, dtype, "MAX_POOL_2D")
 
 
-@operator_cases("AVERAGE_POOL_2D", "i8", "u8", "i16", target=None)
+@operator_cases("AVERAGE_POOL_2D", "i8", "u8", "i16")
 def average_pool_2d(draw: DrawFn, dtype: str) -> SingleOpCase:
     return _pool(draw, dtype, "AVERAGE_POOL_2D")
 

@@ -201,7 +201,7 @@ def _compare_compiled(cases: list[_Expected]) -> None:
     for number, expected in enumerate(cases):
         types = output_types(expected.module)
         for name in expected.outputs[0]:
-            array = np.concatenate([outputs[name] for outputs in expected.outputs[:batches]])
+            array = np.concatenate([np.atleast_1d(outputs[name]) for outputs in expected.outputs[:batches]])
             codes = as_runtime(found[f"{number}_{name}"], types[name], array.dtype)
             assert_same_bytes(codes, array, f"C of {expected.module}\noutput {name!r}")
 
