@@ -59,7 +59,7 @@ def support_table() -> str:
         "# TFLite operators\n\n"
         "Files of format version 3 with one subgraph. The batch, the leading extent, may be open; it becomes 1.\n"
         "Element types are FLOAT32, INT8, UINT8, INT16, INT32 and INT64; constants may be FLOAT16.\n"
-        "Where weights of 8 bits meet floats, the runtime rounds the floats to 8 bits; mrqc keeps to the real numbers.\n"
+        "Where weights of 8 bits meet floats, the runtime rounds these to 8 bits; mrqc keeps to real numbers.\n"
         "This table is generated from `mrqc/frontends/tflite`; a test compares them.\n\n"
         f"| operator | supported |\n|---|---|\n{rows}\n"
         f"Shapes that converters work out step by step, on plain integers: {', '.join(FOLDED)}.\n"
