@@ -30,7 +30,6 @@ FLOATS = ("kws_dscnn_f32", "resnet8_f32")
 INTEGERS = (*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE))
 DATA = {"kws": "kws", "resnet8": "cifar10", "mobilenet": "imagenet", "vww": "imagenet"}
 
-PTQ = pytest.param("mobilenet_v2_ptq_s8", marks=pytest.mark.xfail(raises=InputError, strict=False, reason="MEAN"))
 REAL_INPUTS = 24
 RANDOM_INPUTS = 24
 """With all least and all greatest codes, 50 inputs for each model."""
@@ -102,7 +101,7 @@ def expected_of(path: Path, assets: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     return inputs, np.concatenate([next(iter(runtime.run({name: row[None]}).values())) for row in inputs])
 
 
-@pytest.mark.parametrize("name", [*SMALL, PTQ, LARGE[1], *FLOATS])
+@pytest.mark.parametrize("name", [*SMALL, *LARGE, *FLOATS])
 def test_the_model_is_imported(assets: Path, name: str) -> None:
     module = module_of(model_path(assets, name))
     assert verify(module) == []
