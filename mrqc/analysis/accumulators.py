@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mrqc.analysis.ranges import CodeRange, code_ranges
 from mrqc.ir import Graph, Module, Op, Value
-from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
 from mrqc.ops.int import Add, AveragePool2D, Constant, Conv2D, FullyConnected, Rescale, RescaledAdd, Sum
 
 
@@ -39,8 +38,8 @@ def accumulator_bounds(
     """Return the bound of each accumulator, by the result of its statement.
 
     For a contraction it is the greatest, over the output channels, of ``sum(max(|low * w|, |high * w|)) +
-    |bias|`` with the input's codes from ``low`` to ``high``: what the triangle inequality says of any subset
-    of the products in any order. Pools and additions likewise; a rescale counts as the accumulation of one
+    |bias|`` with the input's codes from ``low`` to ``high`` and the weights, both less their zero points: what
+    the triangle inequality says of any subset of the products in any order. Pools and additions likewise; a rescale counts as the accumulation of one
     difference. Softmax has its own limit and is absent, as are all ops that do not accumulate.
 
     Args:
@@ -69,35 +68,41 @@ def _bound(op: Op, graph: Graph, ranges: Mapping[Value, CodeRange]) -> Accumulat
         case AveragePool2D():
             return AccumulatorBound(op.kernel[0] * op.kernel[1] * _magnitude(ranges[op.input]))
         case Rescale():
-            low, high = ranges[op.input]
-            return AccumulatorBound(_magnitude((low - op.input_zero_point, high - op.input_zero_point)))
+            return AccumulatorBound(_magnitude(_centred(ranges[op.input], op.input_zero_point)))
         case Sum():
-            low, high = ranges[op.input]
-            return AccumulatorBound(op.count * _magnitude((low - op.input_zero_point, high - op.input_zero_point)))
+            return AccumulatorBound(op.count * _magnitude(_centred(ranges[op.input], op.input_zero_point)))
         case _:
             return None
 
 
 def _contraction_bound(
-    op: Conv2DBase | FullyConnectedBase, graph: Graph, ranges: Mapping[Value, CodeRange]
+    op: Conv2D | FullyConnected, graph: Graph, ranges: Mapping[Value, CodeRange]
 ) -> AccumulatorBound:
-    weights = _greatest_weights(op.weight, graph, ranges)
-    greatest_code = _magnitude(ranges[op.input])
+    weights = _greatest_weights(op.weight, graph, ranges, op.weight_zero_point)
+    greatest_code = _magnitude(_centred(ranges[op.input], op.input_zero_point))
     # The codes' interval bounds each product by its greater end: max(|low|, |high|) * |w|.
-    totals = np.abs(weights).reshape(weights.shape[0], -1).sum(axis=1) * greatest_code
+    totals = (np.abs(weights).reshape(weights.shape[0], -1).sum(axis=1) * greatest_code).tolist()
     if op.bias is not None:
-        totals = totals + np.abs(_greatest_weights(op.bias, graph, ranges))
-    channel = int(totals.argmax())
-    return AccumulatorBound(int(totals[channel]), channel)
+        # In Python integers: a bias of 64 bits may be as large as it likes.
+        biases = _greatest_weights(op.bias, graph, ranges).tolist()
+        totals = [total + abs(bias) for total, bias in zip(totals, biases, strict=True)]
+    channel = max(range(len(totals)), key=totals.__getitem__)
+    return AccumulatorBound(totals[channel], channel)
 
 
-def _greatest_weights(value: Value, graph: Graph, ranges: Mapping[Value, CodeRange]) -> NDArray[np.int64]:
-    """Return the elements of a constant, or where they are computed the greatest magnitude they can have."""
+def _greatest_weights(
+    value: Value, graph: Graph, ranges: Mapping[Value, CodeRange], zero_point: int = 0
+) -> NDArray[np.int64]:
+    """Return the centred elements of a constant, or where they are computed the greatest magnitude they can have."""
     definition = graph.definitions.get(value)
     if definition is not None and isinstance(definition.op, Constant):
         elements: NDArray[Any] = definition.op.value.array
-        return elements.astype(np.int64)
-    return np.full(value.type.shape, _magnitude(ranges[value]), np.int64)
+        return elements.astype(np.int64) - zero_point
+    return np.full(value.type.shape, _magnitude(_centred(ranges[value], zero_point)), np.int64)
+
+
+def _centred(codes: CodeRange, zero_point: int) -> CodeRange:
+    return codes[0] - zero_point, codes[1] - zero_point
 
 
 def _magnitude(codes: CodeRange) -> int:

@@ -166,10 +166,17 @@ def _nn_bias(real: NDArray[np.float64], operand: Value, weights: Quantization) -
 def int_conv2d(draft: Draft, operand: Value) -> Value:
     """Append a convolution whose accumulator fits 32 bits."""
     geometry = draft.draw(geometries(operand, draft.limits))
-    weight, bias, typical = _int_filters(draft, operand, geometry.weight_shape)
-    requantize, element = draft.draw(requantized(typical, geometry.weight_shape[0]))
-    attributes = geometry.attributes
-    op = int_ops.Conv2D(operand, weight, bias, **attributes, requantize=requantize, element=element)
+    filters = _int_filters(draft, operand, geometry.weight_shape)
+    requantize, element = draft.draw(requantized(filters.typical, geometry.weight_shape[0]))
+    op = int_ops.Conv2D(
+        operand,
+        filters.weight,
+        filters.bias,
+        **geometry.attributes,
+        **filters.zero_points,
+        requantize=requantize,
+        element=element,
+    )
     return draft.emit(op)
 
 
@@ -177,28 +184,64 @@ def int_conv2d(draft: Draft, operand: Value) -> Value:
 def int_fully_connected(draft: Draft, operand: Value) -> Value:
     """Append a fully connected layer whose accumulator fits 32 bits."""
     outputs = draft.draw(st.integers(1, draft.limits.channels))
-    weight, bias, typical = _int_filters(draft, operand, (outputs, operand.type.shape[1]))
-    requantize, element = draft.draw(requantized(typical, outputs))
-    return draft.emit(int_ops.FullyConnected(operand, weight, bias, requantize=requantize, element=element))
+    filters = _int_filters(draft, operand, (outputs, operand.type.shape[1]))
+    requantize, element = draft.draw(requantized(filters.typical, outputs))
+    op = int_ops.FullyConnected(
+        operand, filters.weight, filters.bias, **filters.zero_points, requantize=requantize, element=element
+    )
+    return draft.emit(op)
 
 
-def _int_filters(draft: Draft, operand: Value, shape: tuple[int, ...]) -> tuple[Value, Value | None, int]:
-    """Draw weights and perhaps a bias; return them with a magnitude that the accumulator hardly exceeds."""
+@dataclass(frozen=True, slots=True)
+class _IntFilters:
+    """Weights and perhaps a bias, with a magnitude that the accumulator hardly exceeds."""
+
+    weight: Value
+    bias: Value | None
+    input_zero_point: int
+    weight_zero_point: int
+    typical: int
+
+    @property
+    def zero_points(self) -> dict[str, int]:
+        """The attributes of both ops."""
+        return {"input_zero_point": self.input_zero_point, "weight_zero_point": self.weight_zero_point}
+
+
+def _int_filters(draft: Draft, operand: Value, shape: tuple[int, ...]) -> _IntFilters:
+    """Draw weights, signed without a zero point most often, and perhaps a bias."""
     dtype = operand.type.dtype
-    input_magnitude = max(-dtype.minimum, dtype.maximum)
-    depth = int(np.prod(shape[1:]))
-    largest = min(127, ACCUMULATOR_BUDGET // (input_magnitude * depth) - 1)
-    least = -128 if largest == 127 else -largest
-    codes = draft.draw(code_arrays(shape, least, largest))
-    weight = draft.constant(int_ops.Constant, codes, Element.per_tensor(DType.I8, draft.draw(label_scales())))
+    input_zero_point = draft.draw(zero_points(dtype))
+    reach = max(input_zero_point - dtype.minimum, dtype.maximum - input_zero_point)
+    weight_dtype = draft.draw(st.sampled_from((DType.I8, DType.I8, DType.U8)))
+    weight_zero_point = draft.draw(zero_points(weight_dtype))
+    largest = ACCUMULATOR_BUDGET // (reach * int(np.prod(shape[1:]))) - 1
+    least = max(weight_dtype.minimum, weight_zero_point - largest)
+    greatest = min(weight_dtype.maximum, weight_zero_point + largest)
+    codes = draft.draw(code_arrays(shape, least, greatest))
+    weight = draft.constant(int_ops.Constant, codes, Element.per_tensor(weight_dtype, draft.draw(label_scales())))
     # Two deviations of the sum, as if all inputs were extreme and their signs random.
-    deviation = np.sqrt(np.square(codes).reshape(shape[0], -1).sum(axis=1).max())
-    typical = int(2 * deviation * input_magnitude)
-    if not draft.draw(st.booleans()):
-        return weight, None, typical
+    deviation = np.sqrt(np.square(codes - weight_zero_point).reshape(shape[0], -1).sum(axis=1).max())
+    typical = int(2 * deviation * reach)
+    bias = None
+    if draft.draw(st.booleans()):
+        bias, most = _int_bias(draft, shape[0], typical)
+        typical += most
+    return _IntFilters(weight, bias, input_zero_point, weight_zero_point, typical)
+
+
+def zero_points(dtype: DType) -> st.SearchStrategy[int]:
+    """Return a strategy for what is subtracted from codes: 0 as often as not, and always from 16 bits."""
+    if dtype is DType.I16:
+        return st.just(0)
+    ends = st.sampled_from((dtype.minimum, dtype.maximum))
+    return st.one_of(st.just(0), st.just(0), st.integers(dtype.minimum, dtype.maximum), ends)
+
+
+def _int_bias(draft: Draft, outputs: int, typical: int) -> tuple[Value, int]:
+    """Draw a bias, and return it with its greatest magnitude."""
     # Mostly of the size of the products; at times as large as the accumulator allows.
     reach = draft.draw(st.sampled_from((*(min(typical // 4, ACCUMULATOR_BUDGET - 1),) * 5, ACCUMULATOR_BUDGET - 1)))
-    bias_codes = draft.draw(code_arrays((shape[0],), -reach, reach))
-    element = Element.per_tensor(DType.I32, draft.draw(label_scales()))
-    bias = draft.constant(int_ops.Constant, bias_codes, element)
-    return weight, bias, typical + reach
+    codes = draft.draw(code_arrays((outputs,), -reach, reach))
+    dtype = draft.draw(st.sampled_from((DType.I32, DType.I32, DType.I64)))
+    return draft.constant(int_ops.Constant, codes, Element.per_tensor(dtype, draft.draw(label_scales()))), reach

@@ -78,7 +78,9 @@ def conv2d(op: ops.Conv2D, images: Array, weights: Array, bias: Array | None = N
         total = 0 if bias is None else bias[o]
         for ky, kx, y, x in window_elements(op.window, *images.shape[1:3], row, column):
             for c in range(depth):
-                total += images[n, y, x, first + c] * weights[o, ky, kx, c]
+                total += (images[n, y, x, first + c] - op.input_zero_point) * (
+                    weights[o, ky, kx, c] - op.weight_zero_point
+                )
         result[n, row, column, o] = requantized(total, op.requantize, o)
     return result
 
@@ -86,8 +88,11 @@ def conv2d(op: ops.Conv2D, images: Array, weights: Array, bias: Array | None = N
 def fully_connected(op: ops.FullyConnected, rows: Array, weights: Array, bias: Array | None = None) -> Array:
     result = np.empty((rows.shape[0], weights.shape[0]), object)
     for n, o in np.ndindex(*result.shape):
-        total = sum(a * b for a, b in zip(rows[n], weights[o], strict=True)) + (0 if bias is None else bias[o])
-        result[n, o] = requantized(total, op.requantize, o)
+        products = (
+            (code - op.input_zero_point) * (weight - op.weight_zero_point)
+            for code, weight in zip(rows[n], weights[o], strict=True)
+        )
+        result[n, o] = requantized(sum(products) + (0 if bias is None else bias[o]), op.requantize, o)
     return result
 
 

@@ -37,6 +37,8 @@ class Binding:
         scaling: How accumulators become codes.
         rounding: What happens to the bits that are shifted out.
         accumulator_bits: Width of the accumulators.
+        centre_input: Whether the operand has a zero point to subtract.
+        centre_weight: Whether the weights have one.
         sum_bits: Width of a softmax's sums.
         width: Width of a rounding shift; set by the kernel itself.
     """
@@ -47,5 +49,7 @@ class Binding:
     scaling: Scaling = Scaling.SHIFT
     rounding: Rounding = Rounding.HALF_UP
     accumulator_bits: int = 32
+    centre_input: bool = False
+    centre_weight: bool = False
     sum_bits: int = 32
     width: int = 32

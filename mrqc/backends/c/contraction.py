@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from mrqc.backends.c.binding import Binding
 from mrqc.backends.c.calls import C_RULES, Argument, Facts, KernelCall, Null, Record, Table, Tensor, struct_record
-from mrqc.backends.c.requantize import choose_scaling, scale_arguments
-from mrqc.ir import Data, Statement, Value
+from mrqc.backends.c.requantize import INT32_MAXIMUM, choose_scaling, scale_arguments
+from mrqc.ir import Data, DType, Statement, Value
 from mrqc.ops.int import Conv2D, FullyConnected
 
 SHALLOW_RUN = 32
@@ -22,8 +25,9 @@ def fully_connected(statement: Statement, facts: Facts) -> KernelCall:
     """Return the call of a fully connected layer."""
     op = statement.op
     assert isinstance(op, FullyConnected)
+    weights = flash_weights(op, facts.constants[op.weight])
     rows, depth = op.input.type.shape
-    return _contraction(statement, op, facts, "pointwise.c", facts.constants[op.weight], _matrix(rows, depth, op))
+    return _contraction(statement, op, facts, "pointwise.c", weights, _matrix(rows, depth, op, weights))
 
 
 @C_RULES.register(Conv2D)
@@ -31,18 +35,46 @@ def conv2d(statement: Statement, facts: Facts) -> KernelCall:
     """Return the call of a convolution."""
     op = statement.op
     assert isinstance(op, Conv2D)
-    weights = facts.constants[op.weight]
+    weights = flash_weights(op, facts.constants[op.weight])
     if is_shallow(op):
-        side_by_side = Data(np.transpose(weights.array, (1, 2, 3, 0)))
-        return _contraction(statement, op, facts, "conv2d_shallow.c", side_by_side, _conv2d_shape(op))
+        side_by_side = weights.transposed((1, 2, 3, 0))
+        return _contraction(statement, op, facts, "conv2d_shallow.c", side_by_side, _conv2d_shape(op, weights))
     if is_matrix_product(op):
-        depth = weights.array[0].size
-        shape = _matrix(op.input.type.size // depth, depth, op)
+        depth = weights.codes[0].size
+        shape = _matrix(op.input.type.size // depth, depth, op, weights)
         return _contraction(statement, op, facts, "pointwise.c", weights, shape)
     if op.groups > 1 and op.groups == op.input.type.shape[3] == op.weight.type.shape[0]:
-        side_by_side = Data(np.transpose(weights.array[..., 0], (1, 2, 0)))
-        return _contraction(statement, op, facts, "conv2d_depthwise.c", side_by_side, _conv2d_shape(op))
-    return _contraction(statement, op, facts, "conv2d.c", weights, _conv2d_shape(op))
+        side_by_side = weights.transposed((3, 1, 2, 0))
+        return _contraction(statement, op, facts, "conv2d_depthwise.c", side_by_side, _conv2d_shape(op, weights))
+    return _contraction(statement, op, facts, "conv2d.c", weights, _conv2d_shape(op, weights))
+
+
+@dataclass(frozen=True, slots=True)
+class FlashWeights:
+    """Weights as they stand in flash, one byte each.
+
+    Attributes:
+        codes: Signed 8-bit codes.
+        zero_point: Subtracted by the kernel.
+    """
+
+    codes: NDArray[np.int8]
+    zero_point: int
+
+    def transposed(self, permutation: tuple[int, ...]) -> FlashWeights:
+        """Return the same weights in another order."""
+        return replace(self, codes=self.codes.transpose(permutation))
+
+
+def flash_weights(op: Conv2D | FullyConnected, weights: Data) -> FlashWeights:
+    """Return weights without a zero point if they fit signed bytes that way, else with one that is the smaller."""
+    codes = weights.array.astype(np.int16)
+    centred = codes - np.int16(op.weight_zero_point)
+    if centred.min() >= DType.I8.minimum and centred.max() <= DType.I8.maximum:
+        return FlashWeights(centred.astype(np.int8), 0)
+    # Unsigned codes become signed ones when both they and their zero point move down by half the range.
+    down = 0 if weights.dtype is DType.I8 else 128
+    return FlashWeights((codes - down).astype(np.int8), op.weight_zero_point - down)
 
 
 def is_matrix_product(op: Conv2D) -> bool:
@@ -66,19 +98,24 @@ def is_shallow(op: Conv2D) -> bool:
 
 
 def _contraction(
-    statement: Statement, op: Conv2D | FullyConnected, facts: Facts, kernel: str, weights: Data, shape: Record
+    statement: Statement, op: Conv2D | FullyConnected, facts: Facts, kernel: str, weights: FlashWeights, shape: Record
 ) -> KernelCall:
-    scaling = choose_scaling(op.requantize, facts.bounds[statement.result].magnitude)
+    magnitude = facts.bounds[statement.result].magnitude
+    scaling = choose_scaling(op.requantize, magnitude)
+    accumulator = DType.I64 if magnitude > INT32_MAXIMUM else DType.I32
     binding = Binding(
         input=op.input.type.dtype,
         output=op.element.dtype,
         scaling=scaling,
         rounding=op.requantize.rounding,
+        accumulator_bits=8 * accumulator.bytes,
+        centre_input=op.input_zero_point != 0,
+        centre_weight=weights.zero_point != 0,
     )
     arguments: tuple[Argument, ...] = (
         Tensor(op.input),
-        Table("weights", weights),
-        _bias(op.bias, facts),
+        Table("weights", Data(weights.codes)),
+        _bias(op.bias, facts, accumulator),
         shape,
         *scale_arguments(op.requantize, scaling),
         Tensor(statement.result),
@@ -86,16 +123,23 @@ def _contraction(
     return KernelCall(kernel, binding, arguments)
 
 
-def _bias(bias: Value | None, facts: Facts) -> Argument:
-    return Null() if bias is None else Table("bias", facts.constants[bias])
+def _bias(bias: Value | None, facts: Facts, accumulator: DType) -> Argument:
+    """Return the biases as wide as the accumulators that they are the start of."""
+    return Null() if bias is None else Table("bias", Data.of(facts.constants[bias].array, accumulator))
 
 
-def _matrix(rows: int, depth: int, op: Conv2D | FullyConnected) -> Record:
-    outputs = op.weight.type.shape[0]
-    return struct_record("shape", "pointwise_shape", (("rows", rows), ("depth", depth), ("outputs", outputs)))
+def _matrix(rows: int, depth: int, op: Conv2D | FullyConnected, weights: FlashWeights) -> Record:
+    fields = (
+        ("rows", rows),
+        ("depth", depth),
+        ("outputs", op.weight.type.shape[0]),
+        ("input_zero_point", op.input_zero_point),
+        ("weight_zero_point", weights.zero_point),
+    )
+    return struct_record("shape", "pointwise_shape", fields)
 
 
-def _conv2d_shape(op: Conv2D) -> Record:
+def _conv2d_shape(op: Conv2D, weights: FlashWeights) -> Record:
     batch, input_height, input_width, input_channels = op.input.type.shape
     _, output_height, output_width, output_channels = op.output_shape
     kernel_height, kernel_width = op.window.kernel
@@ -116,5 +160,7 @@ def _conv2d_shape(op: Conv2D) -> Record:
         ("dilation_height", op.dilations[0]),
         ("dilation_width", op.dilations[1]),
         ("groups", op.groups),
+        ("input_zero_point", op.input_zero_point),
+        ("weight_zero_point", weights.zero_point),
     )
     return struct_record("shape", "conv2d_shape", fields)

@@ -20,7 +20,7 @@ _GUARD = re.compile(r"\A((?:/\*.*?\*/\n)?)#ifndef (MRQC_\w+_H)\n#define \2\n(.*)
 _FUNCTION = re.compile(r"^(?:static inline )?[A-Za-z_][\w ]*[ *](\w+)\(", re.MULTILINE)
 _OPENING_COMMENT = re.compile(r"\A(/\*(?:(?!\*/).)*\*/)\n\n(?!/\*)", re.DOTALL)
 _DEFINITION = re.compile(r"^static [\w ]*[ *](\w+)\(|^enum { (\w+) = |^struct (\w+) {$|^} (\w+);$", re.MULTILINE)
-_STACK = re.compile(r"\s*Stack: (\d+) bytes\.")
+_STACK = re.compile(r"\s*Stack: (\d+) (bytes|accumulators)\.")
 _LIST = re.compile(r"^(static [\w ]*[ *]\w+\(| +\w+\()((?:[^();{}]|\([^();{}]*\))*)(\)\n\{|\);)$", re.MULTILINE)
 """The head of a function, or a statement that calls one."""
 
@@ -46,7 +46,8 @@ class SourceFile:
         includes: Paths of the files that it includes, in order; those under ``slots/`` are its slots.
         functions: Names that it defines.
         text: Without includes and include guard.
-        stack_bytes: Size of the arrays that its functions keep on the stack.
+        stack_bytes: Size of the arrays that its functions keep on the stack, those of accumulators left out.
+        stack_accumulators: How many accumulators they keep there.
     """
 
     path: str
@@ -54,6 +55,7 @@ class SourceFile:
     functions: tuple[str, ...]
     text: str
     stack_bytes: int
+    stack_accumulators: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,14 @@ def source_file(path: str) -> SourceFile:
     folder = posixpath.dirname(path)
     includes = tuple(posixpath.normpath(posixpath.join(folder, name)) for name in _INCLUDE.findall(body))
     body = _SYSTEM_INCLUDE.sub("", _INCLUDE.sub("", body))
-    stack = sum(int(size) for size in _STACK.findall(body))
+    stack = {"bytes": 0, "accumulators": 0}
+    for size, unit in _STACK.findall(body):
+        stack[unit] += int(size)
     body = re.sub(r"\n{3,}", "\n\n", body).strip()
     # The comment that opens a file describes what follows the includes, which are gone.
     body = _OPENING_COMMENT.sub(r"\1\n", body)
     functions = tuple(dict.fromkeys(_FUNCTION.findall(body)))
-    return SourceFile(path, includes, functions, body, stack)
+    return SourceFile(path, includes, functions, body, stack["bytes"], stack["accumulators"])
 
 
 def slot(path: str, binding: Binding) -> Slot:
@@ -125,6 +129,10 @@ def slot(path: str, binding: Binding) -> Slot:
             file = f"rounding/round_{binding.rounding.value.replace('-', '_')}.h"
             narrowed = replace(binding, width=int(name[-2:]))
             return Slot(f"_{binding.rounding.value.replace('-', '_')}", {}, file, narrowed, name)
+        case "centre_input" | "centre_weight":
+            if (binding.centre_input, binding.centre_weight)[name == "centre_weight"]:
+                return Slot(f"_{name}", {}, "centring/subtract_zero_point.h", binding, name)
+            return Slot("", {}, "centring/keep_code.h", binding, name)
         case "accumulator":
             return _sized_slot("accumulator_t", "int", binding.accumulator_bits, binding)
         case "sum":
@@ -141,7 +149,10 @@ def _sized_slot(word: str, kind: str, bits: int, binding: Binding) -> Slot:
     return Slot("" if bits == 32 else "_wide", {word: f"{kind}{bits}_t"}, None, binding)
 
 
-_SLOT_ORDER = ("input", "other", "output", "requantize", "round_32", "round_64", "width", "accumulator", "sum")
+_SLOT_ORDER = (
+    *("input", "other", "centre_input", "centre_weight", "output", "requantize"),
+    *("round_32", "round_64", "width", "accumulator", "sum"),
+)
 
 
 @cache
@@ -179,7 +190,7 @@ class Selection:
         if key not in self._texts:
             file = source_file(path)
             words, stack = self._resolve(file, binding)
-            self._stack[key] = file.stack_bytes + stack
+            self._stack[key] = file.stack_bytes + file.stack_accumulators * binding.accumulator_bits // 8 + stack
             self._texts[key] = _substitute(file, words)
         return posixpath.basename(path).partition(".")[0] + key[1]
 

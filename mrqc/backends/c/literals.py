@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 from mrqc.backends.c.calls import Record
 from mrqc.ir import Data, DType
 
-C_TYPES = {DType.I8: "int8_t", DType.U8: "uint8_t", DType.I16: "int16_t", DType.I32: "int32_t"}
+C_TYPES = {DType.I8: "int8_t", DType.U8: "uint8_t", DType.I16: "int16_t", DType.I32: "int32_t", DType.I64: "int64_t"}
 """Element types in signatures and tables."""
 
-_COLUMNS = {1: 20, 2: 14, 4: 8}
+_COLUMNS = {1: 20, 2: 14, 4: 8, 8: 4}
 """Elements on a line, by their size, so that lines stay near 100 characters."""
 
 _FIELDS_WIDTH = 90
 
 
 def integer(value: int) -> str:
-    """Return an ``int32_t`` constant expression; C has no literal for the least one, only for its negation."""
-    return "(-2147483647 - 1)" if value == DType.I32.minimum else str(value)
+    """Return an integer constant expression; C has no literal for the least ones, only for their negation."""
+    if value == DType.I32.minimum:
+        return "(-2147483647 - 1)"
+    if value == DType.I64.minimum:
+        return "(-INT64_C(9223372036854775807) - 1)"
+    return str(value) if abs(value) <= DType.I32.maximum else f"INT64_C({value})"
 
 
 def table_definition(name: str, data: Data, record: str | None) -> str:

@@ -53,6 +53,8 @@ class Scales:
 def choose_scaling(requantize: Requantize, magnitude: int) -> Scaling:
     """Return the kernel for accumulators of at most ``magnitude``: in 32 bits as far as nothing can overflow."""
     scales = Scales.of(requantize)
+    if magnitude > INT32_MAXIMUM:
+        return Scaling.CHANNEL_WIDE_MULTIPLIER if scales.is_per_channel else Scaling.WIDE_MULTIPLIER
     if scales.only_shifts and _fits_32_bits(requantize, max(scales.shifts), magnitude):
         return Scaling.CHANNEL_SHIFT if scales.is_per_channel else Scaling.SHIFT
     if _rounds_to_32_bits(requantize, scales, magnitude):

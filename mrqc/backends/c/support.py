@@ -68,7 +68,7 @@ def arithmetic_problems(
             yield from (Diagnostic(text, _where(statement)) for text in _table_problems(op, constants[op.table]))
         if bound is None or statement.result in constants:
             continue
-        if isinstance(op, Add | RescaledAdd):
+        if isinstance(op, Add | RescaledAdd | Conv2D | FullyConnected):
             if not fits_64_bits(op.requantize, bound.magnitude):
                 yield Diagnostic("the scaled sum does not fit 64 bits", _where(statement))
         elif bound.magnitude > INT32_MAXIMUM:

@@ -20,7 +20,8 @@ def conv2d(op: Conv2D, facts: Facts) -> Kernel:
     requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
 
     def prepare(weight: Array) -> Convolution:
-        return Convolution(weight, op.window, (height, width), op.groups, dtype)
+        weights = _centred(weight, op.weight_zero_point)
+        return Convolution(weights, op.window, (height, width), op.groups, dtype, op.input_zero_point)
 
     known = facts.known.get(op.weight)
     prepared = None if known is None else prepare(known)
@@ -38,7 +39,8 @@ def fully_connected(op: FullyConnected, facts: Facts) -> Kernel:
     requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
 
     def prepare(weight: Array) -> Convolution:
-        return Convolution(weight[:, None, None, :], Window((1, 1)), (1, 1), 1, dtype)
+        weights = _centred(weight, op.weight_zero_point)[:, None, None, :]
+        return Convolution(weights, Window((1, 1)), (1, 1), 1, dtype, op.input_zero_point)
 
     known = facts.known.get(op.weight)
     prepared = None if known is None else prepare(known)
@@ -49,6 +51,11 @@ def fully_connected(op: FullyConnected, facts: Facts) -> Kernel:
         return codes[:, 0, 0, :]
 
     return kernel
+
+
+def _centred(codes: Array, zero_point: int) -> Array:
+    """Return codes of 8 bits less a zero point, exactly."""
+    return codes.astype(np.int16) - np.int16(zero_point) if zero_point else codes
 
 
 def _convolve(

@@ -13,16 +13,21 @@ from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
 from mrqc.ops.int.requantize import Requantize
 
 ACTIVATION_DTYPES = (DType.I8, DType.U8, DType.I16)
+WEIGHT_DTYPES = (DType.I8, DType.U8)
+BIAS_DTYPES = (DType.I32, DType.I64)
 
 
 @dataclass(frozen=True)
 class Conv2D(Conv2DBase):
-    """``requantize(sum(input * weight) + bias)`` over integers; padding contributes nothing.
+    """``requantize(sum((input - input_zero_point) * (weight - weight_zero_point)) + bias)`` over integers.
 
-    The accumulator is a 32-bit integer that never overflows; analysis proves it from the weights.
+    Padding contributes nothing. The accumulator has 32 bits, or 64 where those may not be enough, and never
+    overflows; analysis proves it from the weights.
     """
 
     mnemonic: ClassVar[str] = "int.conv2d"
+    input_zero_point: int = field(default=0, kw_only=True)
+    weight_zero_point: int = field(default=0, kw_only=True)
     requantize: Requantize = field(kw_only=True)
     element: Element = field(kw_only=True)
 
@@ -32,7 +37,7 @@ class Conv2D(Conv2DBase):
         yield from broken
         if broken:
             return
-        yield from contraction_problems(self.input, self.weight, self.bias)
+        yield from contraction_problems(self)
         yield from self.requantize.problems(self.element.dtype, self.weight.type.shape[0])
 
     def infer(self) -> tuple[TensorType, ...]:
@@ -42,9 +47,11 @@ class Conv2D(Conv2DBase):
 
 @dataclass(frozen=True)
 class FullyConnected(FullyConnectedBase):
-    """``requantize(input weight^T + bias)`` over integers."""
+    """``requantize((input - input_zero_point) (weight - weight_zero_point)^T + bias)`` over integers."""
 
     mnemonic: ClassVar[str] = "int.fully_connected"
+    input_zero_point: int = field(default=0, kw_only=True)
+    weight_zero_point: int = field(default=0, kw_only=True)
     requantize: Requantize = field(kw_only=True)
     element: Element = field(kw_only=True)
 
@@ -54,7 +61,7 @@ class FullyConnected(FullyConnectedBase):
         yield from broken
         if broken:
             return
-        yield from contraction_problems(self.input, self.weight, self.bias)
+        yield from contraction_problems(self)
         yield from self.requantize.problems(self.element.dtype, self.weight.type.shape[0])
 
     def infer(self) -> tuple[TensorType, ...]:
@@ -62,13 +69,24 @@ class FullyConnected(FullyConnectedBase):
         return (TensorType(self.output_shape, self.element),)
 
 
-def contraction_problems(input_: Value, weight: Value, bias: Value | None) -> Iterator[str]:
+def contraction_problems(op: Conv2D | FullyConnected) -> Iterator[str]:
     """Yield a sentence for each operand that is not stored as an integer contraction needs it."""
-    yield from activation_problems(input_)
-    if weight.type.dtype is not DType.I8:
-        yield f"weights must be i8, found {weight.type.dtype}"
-    if bias is not None and bias.type.dtype is not DType.I32:
-        yield f"a bias must be i32, found {bias.type.dtype}"
+    yield from activation_problems(op.input)
+    yield from zero_point_problems("input", op.input, op.input_zero_point)
+    if op.weight.type.dtype not in WEIGHT_DTYPES:
+        yield f"weights must be {', '.join(WEIGHT_DTYPES)}, found {op.weight.type.dtype}"
+    yield from zero_point_problems("weight", op.weight, op.weight_zero_point)
+    if op.bias is not None and op.bias.type.dtype not in BIAS_DTYPES:
+        yield f"a bias must be {', '.join(BIAS_DTYPES)}, found {op.bias.type.dtype}"
+
+
+def zero_point_problems(role: str, value: Value, zero_point: int) -> Iterator[str]:
+    """Yield a sentence if an operand cannot have that zero point; 16-bit codes less one would need 17 bits."""
+    dtype = value.type.dtype
+    if dtype is DType.I16 and zero_point != 0:
+        yield f"the {role} zero point of {dtype} must be 0, found {zero_point}"
+    elif not dtype.minimum <= zero_point <= dtype.maximum:
+        yield f"{role} zero point {zero_point} is no code of {dtype}"
 
 
 def activation_problems(*values: Value) -> Iterator[str]:

@@ -44,12 +44,19 @@ def fully_connected(depth: int, bias: int) -> Module:
 
 
 def test_an_accumulator_that_can_overflow_is_refused() -> None:
+    def build(builder: GraphBuilder) -> Value:
+        x = builder.add_input("x", TensorType((1, 256, 256, 1), I16))
+        return builder.emit(ops.AveragePool2D(x, (256, 256), (1, 1), (0, 0, 0, 0), PLAIN, I8), LOCATION)
+
     with pytest.raises(TargetError, match=r"model/layer: channel 0 .* can reach 2147483648 and overflow 32 bits"):
-        emit_c(fully_connected(1, (1 << 31) - (1 << 14)))
+        emit_c(module_of(build))
 
 
-def test_an_accumulator_that_fills_32_bits_is_exact() -> None:
-    assert_bits([fully_connected(1, (1 << 31) - (1 << 14) - 1)], sanitize=True)
+@pytest.mark.parametrize("beyond", [-1, 0], ids=["32 bits", "64 bits"])
+def test_a_sum_of_products_is_exact_on_both_sides_of_32_bits(beyond: int) -> None:
+    module = fully_connected(1, (1 << 31) - (1 << 14) + beyond)
+    assert ("int64_t accumulators" in emit_c(module)["kernel.c"]) == (beyond == 0)
+    assert_bits([module], sanitize=True)
 
 
 def test_weights_bias_and_table_must_be_known() -> None:

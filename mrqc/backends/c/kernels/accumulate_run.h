@@ -11,10 +11,14 @@
 #include <stdint.h>
 
 #include "run_length.h"
+#include "slots/accumulator.h"
+#include "slots/centre_input.h"
+#include "slots/centre_weight.h"
 #include "slots/input.h"
 
-static inline void accumulate_run(const input_t *input, int32_t length, const int8_t *filters, int32_t offset,
-                                  int32_t filter_size, int32_t count, int32_t *accumulators)
+static inline void accumulate_run(const input_t *input, int32_t input_zero_point, int32_t length,
+                                  const int8_t *filters, int32_t weight_zero_point, int32_t offset,
+                                  int32_t filter_size, int32_t count, accumulator_t *accumulators)
 {
     int16_t run[RUN_LENGTH];
     for (int32_t start = 0; start < length; start += RUN_LENGTH) {
@@ -23,23 +27,23 @@ static inline void accumulate_run(const input_t *input, int32_t length, const in
         const int8_t *filter = filters;
         int32_t o = 0;
         for (int32_t i = 0; i < terms; i++) {
-            run[i] = (int16_t)load_input(input + start + i);
+            run[i] = (int16_t)centre_input(load_input(input + start + i), input_zero_point);
         }
         for (; o + 4 <= count; o += 4) {
             const int8_t *run0 = filter + offset + start;
             const int8_t *run1 = run0 + filter_size;
             const int8_t *run2 = run1 + filter_size;
             const int8_t *run3 = run2 + filter_size;
-            int32_t sum0 = 0;
-            int32_t sum1 = 0;
-            int32_t sum2 = 0;
-            int32_t sum3 = 0;
+            accumulator_t sum0 = 0;
+            accumulator_t sum1 = 0;
+            accumulator_t sum2 = 0;
+            accumulator_t sum3 = 0;
             for (int32_t i = 0; i < terms; i++) {
                 const int32_t value = run[i];
-                sum0 += value * run0[i];
-                sum1 += value * run1[i];
-                sum2 += value * run2[i];
-                sum3 += value * run3[i];
+                sum0 += value * centre_weight(run0[i], weight_zero_point);
+                sum1 += value * centre_weight(run1[i], weight_zero_point);
+                sum2 += value * centre_weight(run2[i], weight_zero_point);
+                sum3 += value * centre_weight(run3[i], weight_zero_point);
             }
             accumulators[o] += sum0;
             accumulators[o + 1] += sum1;
@@ -49,9 +53,9 @@ static inline void accumulate_run(const input_t *input, int32_t length, const in
         }
         for (; o < count; o++) {
             const int8_t *run0 = filter + offset + start;
-            int32_t sum = 0;
+            accumulator_t sum = 0;
             for (int32_t i = 0; i < terms; i++) {
-                sum += (int32_t)run[i] * run0[i];
+                sum += (int32_t)run[i] * centre_weight(run0[i], weight_zero_point);
             }
             accumulators[o] += sum;
             filter += filter_size;

@@ -1,4 +1,5 @@
-/* conv2d: output = requantize(convolution(input, weights) + bias), for any kernel, stride, dilation and grouping.
+/* conv2d: output = requantize(convolution(input - input_zero_point, weights - weight_zero_point) + bias), for any
+ * kernel, stride, dilation and grouping. Padding contributes nothing.
  *
  * input [batch][input_height][input_width][input_channels],
  * weights [output_channels][kernel_height][kernel_width][input_channels / groups], bias [output_channels] or NULL,
@@ -7,13 +8,14 @@
  * The neighbouring taps of a row are neighbours in memory too, in the input and in the weights, unless dilation or
  * groups set them apart: a row of taps is then one long dot product.
  *
- * Stack: 128 bytes. */
+ * Stack: 32 accumulators. */
 #include <stdint.h>
 
 #include "accumulate_run.h"
 #include "channel_block.h"
 #include "code_range.h"
 #include "conv2d_shape.h"
+#include "slots/accumulator.h"
 #include "slots/input.h"
 #include "slots/output.h"
 #include "slots/requantize.h"
@@ -24,7 +26,7 @@
  * input channels of which start at `depth_start`. */
 static inline void conv2d_window(const input_t *image, int32_t top, int32_t left, int32_t depth_start,
                                  const int8_t *filters, int32_t count, const struct conv2d_shape *shape,
-                                 int32_t *accumulators)
+                                 accumulator_t *accumulators)
 {
     const int32_t channels = shape->input_channels;
     const int32_t depth = channels / shape->groups;
@@ -41,14 +43,14 @@ static inline void conv2d_window(const input_t *image, int32_t top, int32_t left
         for (int32_t run = 0; run < runs; run++) {
             const int32_t column = columns.first + run;
             const int32_t x = left + column * shape->dilation_width;
-            accumulate_run(image + (y * shape->input_width + x) * channels + depth_start, run_length,
-                           filters, (row * shape->kernel_width + column) * depth, filter_size, count,
-                           accumulators);
+            accumulate_run(image + (y * shape->input_width + x) * channels + depth_start,
+                           shape->input_zero_point, run_length, filters, shape->weight_zero_point,
+                           (row * shape->kernel_width + column) * depth, filter_size, count, accumulators);
         }
     }
 }
 
-void conv2d(const input_t *input, const int8_t *weights, const int32_t *bias, const struct conv2d_shape *shape,
+void conv2d(const input_t *input, const int8_t *weights, const accumulator_t *bias, const struct conv2d_shape *shape,
             const scale_t *scales, const struct code_range *range, output_t *output)
 {
     const int32_t depth = shape->input_channels / shape->groups;
@@ -63,7 +65,7 @@ void conv2d(const input_t *input, const int8_t *weights, const int32_t *bias, co
             for (int32_t channel = 0, count; channel < shape->output_channels; channel += count) {
                 const int32_t group = channel / group_outputs;
                 const int32_t left_in_group = (group + 1) * group_outputs - channel;
-                int32_t accumulators[CHANNEL_BLOCK];
+                accumulator_t accumulators[CHANNEL_BLOCK];
                 count = left_in_group < CHANNEL_BLOCK ? left_in_group : CHANNEL_BLOCK;
                 start_accumulators(bias, channel, count, accumulators);
                 conv2d_window(input + image * image_size, top, left, group * depth,

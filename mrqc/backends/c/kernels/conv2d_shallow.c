@@ -4,13 +4,15 @@
  * all output channels at once, which the emitter has laid side by side:
  * weights [kernel_height][kernel_width][input_channels][output_channels]. All else is as in conv2d.
  *
- * Stack: 128 bytes. */
+ * Stack: 32 accumulators. */
 #include <stdint.h>
 
 #include "channel_block.h"
 #include "code_range.h"
 #include "conv2d_shape.h"
 #include "multiply_add_row.h"
+#include "slots/accumulator.h"
+#include "slots/centre_input.h"
 #include "slots/input.h"
 #include "slots/output.h"
 #include "slots/requantize.h"
@@ -19,7 +21,7 @@
 
 /* Adds what the window at (top, left) of one image holds to the accumulators of `count` output channels. */
 static inline void conv2d_shallow_window(const input_t *image, int32_t top, int32_t left, const int8_t *weights,
-                                         int32_t count, const struct conv2d_shape *shape, int32_t *accumulators)
+                                         int32_t count, const struct conv2d_shape *shape, accumulator_t *accumulators)
 {
     const int32_t depth = shape->input_channels;
     const int32_t outputs = shape->output_channels;
@@ -34,13 +36,14 @@ static inline void conv2d_shallow_window(const input_t *image, int32_t top, int3
             const input_t *pixel = image + (y * shape->input_width + x) * depth;
             const int8_t *tap = weights + (row * shape->kernel_width + column) * depth * outputs;
             for (int32_t i = 0; i < depth; i++) {
-                multiply_add_row(load_input(pixel + i), tap + i * outputs, count, accumulators);
+                const int32_t factor = centre_input(load_input(pixel + i), shape->input_zero_point);
+                multiply_add_row(factor, tap + i * outputs, shape->weight_zero_point, count, accumulators);
             }
         }
     }
 }
 
-void conv2d_shallow(const input_t *input, const int8_t *weights, const int32_t *bias,
+void conv2d_shallow(const input_t *input, const int8_t *weights, const accumulator_t *bias,
                     const struct conv2d_shape *shape, const scale_t *scales, const struct code_range *range,
                     output_t *output)
 {
@@ -54,7 +57,7 @@ void conv2d_shallow(const input_t *input, const int8_t *weights, const int32_t *
             for (int32_t channel = 0; channel < outputs; channel += CHANNEL_BLOCK) {
                 const int32_t rest = outputs - channel;
                 const int32_t count = rest < CHANNEL_BLOCK ? rest : CHANNEL_BLOCK;
-                int32_t accumulators[CHANNEL_BLOCK];
+                accumulator_t accumulators[CHANNEL_BLOCK];
                 start_accumulators(bias, channel, count, accumulators);
                 conv2d_shallow_window(input + image * image_size, top, left, weights + channel, count, shape,
                                       accumulators);

@@ -21,6 +21,8 @@ struct conv2d_shape {
     int32_t dilation_height;
     int32_t dilation_width;
     int32_t groups;
+    int32_t input_zero_point;
+    int32_t weight_zero_point;
 };
 
 #endif

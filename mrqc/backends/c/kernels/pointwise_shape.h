@@ -8,6 +8,8 @@ struct pointwise_shape {
     int32_t rows;
     int32_t depth;
     int32_t outputs;
+    int32_t input_zero_point;
+    int32_t weight_zero_point;
 };
 
 #endif

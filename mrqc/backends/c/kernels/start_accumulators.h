@@ -5,7 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline void start_accumulators(const int32_t *bias, int32_t channel, int32_t count, int32_t *accumulators)
+#include "slots/accumulator.h"
+
+static inline void start_accumulators(const accumulator_t *bias, int32_t channel, int32_t count,
+                                      accumulator_t *accumulators)
 {
     for (int32_t i = 0; i < count; i++) {
         accumulators[i] = bias == NULL ? 0 : bias[channel + i];

@@ -1,10 +1,10 @@
 """The arithmetic of TensorFlow Lite's reference kernels, op by op."""
 
 from mrqc.ops import NN_OPS
-from mrqc.passes.lower_to_int.tflite import activation, elementwise, layout, pooling, reduction, refused, rescale
+from mrqc.passes.lower_to_int.tflite import activation, contraction, elementwise, layout, pooling, reduction, rescale
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 
-_RULE_MODULES = (activation, elementwise, layout, pooling, reduction, refused, rescale)
+_RULE_MODULES = (activation, contraction, elementwise, layout, pooling, reduction, rescale)
 TFLITE_LOWERINGS.seal(NN_OPS)
 
 __all__ = ["TFLITE_LOWERINGS"]

@@ -1,0 +1,141 @@
+"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mrqc.ir.dtype import DType
+from mrqc.ir.op import Op, Value
+from mrqc.ir.quantization import Quantization
+from mrqc.ir.types import Element
+from mrqc.numerics import FixedPoint, Rounding
+from mrqc.ops import int as int_ops
+from mrqc.ops import nn
+from mrqc.ops.int import Requantize
+from mrqc.passes.lower_to_int.multipliers import RefusalError
+from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
+from mrqc.passes.lower_to_int.tflite.multipliers import activation_limits, quantized_multiplier, single
+from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
+
+_REDUCED_BITS = 15
+"""Bits of the multiplier, without a sign, that a 64-bit accumulator is multiplied by."""
+
+
+@TFLITE_LOWERINGS.register(nn.Conv2D)
+def lower_conv2d(op: Op, site: Site) -> Value:
+    """Sums of centred products; the ratio of the scales in double precision, but for uint8."""
+    assert isinstance(op, nn.Conv2D)
+    rows, weight = per_tensor(op.input), _weight(op.weight, site)
+    in_single = op.input.type.dtype is DType.U8
+    return site.emit(
+        int_ops.Conv2D(
+            op.input,
+            op.weight,
+            op.bias,
+            op.strides,
+            op.padding,
+            op.dilations,
+            op.groups,
+            input_zero_point=rows.zero_point,
+            weight_zero_point=weight.zero_points[0],
+            requantize=_requantize(op, rows, weight, in_single, site),
+            element=op.element,
+        )
+    )
+
+
+@TFLITE_LOWERINGS.register(nn.FullyConnected)
+def lower_fully_connected(op: Op, site: Site) -> Value:
+    """Sums of centred products; the product of the scales in single precision, but for a scale for each output."""
+    assert isinstance(op, nn.FullyConnected)
+    rows, weight = per_tensor(op.input), _weight(op.weight, site)
+    return site.emit(
+        int_ops.FullyConnected(
+            op.input,
+            op.weight,
+            op.bias,
+            input_zero_point=rows.zero_point,
+            weight_zero_point=weight.zero_points[0],
+            requantize=_requantize(op, rows, weight, False, site),
+            element=op.element,
+        )
+    )
+
+
+def _weight(value: Value, site: Site) -> Quantization:
+    """Return the quantization of weights: one zero point, and one scale or one for each output channel.
+
+    Raises:
+        RefusalError: They are not quantized that way.
+    """
+    quantization = value.type.quantization
+    if quantization is None or quantization.axis not in (None, 0) or len(set(quantization.zero_points)) > 1:
+        raise RefusalError(f"its weights are not quantized as {site.target.name} needs it, along output channels")
+    return quantization
+
+
+def _requantize(
+    op: nn.Conv2D | nn.FullyConnected, rows: Quantization, weight: Quantization, in_single: bool, site: Site
+) -> Requantize:
+    """Return the arithmetic behind the sums.
+
+    Args:
+        op: The op.
+        rows: Quantization of its input.
+        weight: Of its weights.
+        in_single: Whether the scales of input and weights are multiplied in single precision; the quotient is a
+            double in any case.
+        site: Where the rule works.
+    """
+    output = result_scale(op.element)
+    products = [
+        float(single(rows.scale) * single(scale)) if in_single else rows.scale * scale for scale in weight.scales
+    ]
+    return scaled_sums([product / output for product in products], op.input.type.dtype, op.element, op.clamp, site)
+
+
+def scaled_sums(
+    ratios: Sequence[float], dtype: DType, element: Element, clamp: tuple[float, float], site: Site
+) -> Requantize:
+    """Return the arithmetic from sums of products of ``dtype`` codes to a result's codes.
+
+    Sums of 16-bit codes are 64 bits wide; the runtime multiplies them by the upper half of the multiplier and rounds
+    once, half up, in all builds.
+
+    Args:
+        ratios: Scale of the sum over scale of the result: one, or one for each output channel.
+        dtype: Of the activations.
+        element: Of the result.
+        clamp: The fused activation.
+        site: Where the rule works.
+
+    Raises:
+        RefusalError: A ratio is out of the runtime's range.
+    """
+    rounding = site.target.requantize.rounding
+    factors = [quantized_multiplier(ratio, rounding) for ratio in ratios]
+    if dtype is DType.I16:
+        rounding, factors = Rounding.HALF_UP, [_reduced(factor) for factor in factors]
+    multipliers = tuple(factor.multiplier for factor in factors)
+    shifts = tuple(factor.shift for factor in factors)
+    assert element.quantization is not None
+    return Requantize(
+        multipliers[:1] if len(set(multipliers)) == 1 else multipliers,
+        shifts[:1] if len(set(shifts)) == 1 else shifts,
+        rounding,
+        element.quantization.zero_point,
+        *activation_limits(element, clamp),
+    )
+
+
+def _reduced(factor: FixedPoint) -> FixedPoint:
+    """Return a factor with a multiplier of 15 bits.
+
+    Raises:
+        RefusalError: It needs a left shift that the runtime does not have.
+    """
+    dropped = 31 - _REDUCED_BITS
+    if factor.shift - dropped < _REDUCED_BITS - 7:
+        raise RefusalError(f"the ratio of scales {factor.value:.6g} is beyond what the runtime shifts 64 bits by")
+    multiplier = min((factor.multiplier + (1 << (dropped - 1))) >> dropped, (1 << _REDUCED_BITS) - 1)
+    return FixedPoint(multiplier, factor.shift - dropped)
