@@ -39,8 +39,8 @@ def accumulator_bounds(
 
     For a contraction it is the greatest, over the output channels, of ``sum(max(|low * w|, |high * w|)) +
     |bias|`` with the input's codes from ``low`` to ``high`` and the weights, both less their zero points: what
-    the triangle inequality says of any subset of the products in any order. Pools and additions likewise; a rescale counts as the accumulation of one
-    difference. Softmax has its own limit and is absent, as are all ops that do not accumulate.
+    the triangle inequality says of any subset of the products in any order. Pools and additions likewise; a
+    rescale counts as the accumulation of one difference. Softmax has its own limit and is absent, as are all ops that do not accumulate.
 
     Args:
         module: An ``int.*`` module.

@@ -108,9 +108,7 @@ def slot(path: str, binding: Binding) -> Slot:
     name = posixpath.basename(path).removesuffix(".h")
     match name:
         case "input" | "other":
-            dtype = binding.input if name == "input" else binding.other
-            words = {f"{name}_t": ELEMENT_TYPES[dtype], f"load_{name}": f"load_{dtype}"}
-            return Slot(f"_{dtype}", words, f"element/load_{dtype}.h", binding)
+            return _operand_slot(name, binding)
         case "output":
             dtype = binding.output
             words = {"output_t": ELEMENT_TYPES[dtype], "store_output": f"store_{dtype}"}
@@ -130,9 +128,7 @@ def slot(path: str, binding: Binding) -> Slot:
             narrowed = replace(binding, width=int(name[-2:]))
             return Slot(f"_{binding.rounding.value.replace('-', '_')}", {}, file, narrowed, name)
         case "centre_input" | "centre_weight":
-            if (binding.centre_input, binding.centre_weight)[name == "centre_weight"]:
-                return Slot(f"_{name}", {}, "centring/subtract_zero_point.h", binding, name)
-            return Slot("", {}, "centring/keep_code.h", binding, name)
+            return _centring_slot(name, binding)
         case "accumulator":
             return _sized_slot("accumulator_t", "int", binding.accumulator_bits, binding)
         case "sum":
@@ -143,6 +139,19 @@ def slot(path: str, binding: Binding) -> Slot:
             return Slot(f"_{binding.scaling}", words, file, binding, name)
         case _:
             raise AssertionError(f"there is no slot {path}")
+
+
+def _operand_slot(name: str, binding: Binding) -> Slot:
+    dtype = binding.input if name == "input" else binding.other
+    words = {f"{name}_t": ELEMENT_TYPES[dtype], f"load_{name}": f"load_{dtype}"}
+    return Slot(f"_{dtype}", words, f"element/load_{dtype}.h", binding)
+
+
+def _centring_slot(name: str, binding: Binding) -> Slot:
+    is_centred = binding.centre_input if name == "centre_input" else binding.centre_weight
+    if is_centred:
+        return Slot(f"_{name}", {}, "centring/subtract_zero_point.h", binding, name)
+    return Slot("", {}, "centring/keep_code.h", binding, name)
 
 
 def _sized_slot(word: str, kind: str, bits: int, binding: Binding) -> Slot:
