@@ -29,21 +29,29 @@ InputOutput = Literal["target", "original"]
 """Whether a lowered module takes and gives codes of the target's scheme or of the original model's."""
 
 
-def load(path: str | Path, *, instruments: Instruments | None = None) -> Module:
+def load(path: str | Path, *, batch: int | None = None, instruments: Instruments | None = None) -> Module:
     """Return the module of a model file: quantized ops over codes, NHWC inside.
 
     Args:
-        path: ``.onnx`` (QDQ form), ``.tflite`` or ``.mrq``.
+        path: ``.onnx`` (QDQ, QOperator or float), ``.tflite`` or ``.mrq``.
+        batch: What the leading extent becomes where an ONNX file leaves it open; 1 if None.
         instruments: Observes the passes of the import.
 
     Raises:
         InputError: The file cannot be read, is none of these, or holds what mrqc does not support; every unsupported
-            node is named.
+            node is named. Or ``batch`` is given for a file whose batch is fixed.
+        UsageError: ``batch`` is not positive.
     """
+    if batch is not None and batch < 1:
+        raise UsageError(f"the batch must be at least 1, found {batch}")
     path = Path(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: no model format ends in {path.suffix!r} (possible: {', '.join(_READERS)})")
+    if reader is _load_onnx:
+        return _load_onnx(path, instruments, batch)
+    if batch is not None:
+        raise InputError(f"{path}: the batch cannot become {batch}: only ONNX files leave it open")
     return reader(path, instruments)
 
 
@@ -203,8 +211,8 @@ def _require_integers(module: Module) -> None:
         raise UsageError(f"module {module.name} is not lowered: it contains {foreign.op.mnemonic} (call lower first)")
 
 
-def _load_onnx(path: Path, instruments: Instruments | None) -> Module:
-    return run_passes(onnx.import_onnx(path), "import", None, instruments)
+def _load_onnx(path: Path, instruments: Instruments | None, batch: int | None = None) -> Module:
+    return run_passes(onnx.import_onnx(path, batch), "import", None, instruments)
 
 
 def _load_text(path: Path, instruments: Instruments | None) -> Module:

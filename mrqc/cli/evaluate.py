@@ -37,6 +37,7 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Use only the first N samples.")
     ] = None,
+    batch: options.Batch = None,
     json: options.Json = False,
 ) -> None:
     """Measure accuracy on data.
@@ -48,7 +49,7 @@ def evaluate(
         raise UsageError("--engine c: give --target; the original runs in its interpreter")
     normalization = library.calibration.PixelNormalization.parse(mean, std)
     with library.progress.activity("starting") as shown:
-        original = load_model(model, shown)
+        original = load_model(model, shown, batch)
         dataset = library.calibration.open_data(data, library.calibration.only_input(original), normalization)
         lowered = None if target is None else lowered_model(original, target, shown)
         shown.describe("evaluating")

@@ -48,6 +48,7 @@ def lower(
     passes: options.Pipeline = None,
     print_after: options.PrintAfter = None,
     check_bits: options.CheckBits = False,
+    batch: options.Batch = None,
     json: options.Json = False,
 ) -> None:
     """Lower MODEL to a target, as C or text, or write it in the target's scheme as ONNX or TFLite.
@@ -64,7 +65,7 @@ def lower(
         scheme = None if target is None else library.targets.load_target(target)
         if scheme is None and emitter not in MODEL_FORMATS:
             raise UsageError(f"--target is needed for {emitter} (see mrqc targets)")
-        module = load_model(model, shown)
+        module = load_model(model, shown, batch)
         if calib is not None:
             _read_calibration(calib, module)
         log = PassLog(shown)

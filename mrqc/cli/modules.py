@@ -31,13 +31,16 @@ class PassLog:
         self.shown.describe(f"{record.name}: done in {record.seconds:.1f} s")
 
 
-def load_model(model: str, shown: Activity) -> Module:
+def load_model(model: str, shown: Activity, batch: int | None = None) -> Module:
     """Return the module of a file, or of the text on stdin for ``-``.
 
     Raises:
-        InputError: There is no such file, or it is no model that mrqc can read.
+        InputError: There is no such file, it is no model that mrqc can read, or its batch is fixed.
+        UsageError: ``batch`` is not possible.
     """
     if model == STDIN:
+        if batch is not None:
+            raise UsageError("--batch: the text on stdin has its batch already")
         return library.compiler.parse(read_stdin(), "<stdin>")
     path = Path(model)
     if path.is_dir():
@@ -45,7 +48,7 @@ def load_model(model: str, shown: Activity) -> Module:
     if not path.exists():
         raise InputError(f"{path}: no such file")
     shown.describe(f"reading {path.name}")
-    return library.compiler.load(path)
+    return library.compiler.load(path, batch=batch)
 
 
 def lowered_model(module: Module, target: str | None, shown: Activity) -> Module:

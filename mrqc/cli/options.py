@@ -28,6 +28,10 @@ class InputOutput(StrEnum):
 Model: TypeAlias = Annotated[
     str, typer.Argument(metavar="MODEL", help="An .onnx or .mrq file; - reads .mrq text from stdin.")
 ]
+Batch: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--batch", metavar="N", min=1, help="The leading extent where an ONNX file leaves it open; 1."),
+]
 Target: TypeAlias = Annotated[
     str | None, typer.Option("--target", metavar="NAME|FILE.toml", help="What to lower to; see mrqc targets.")
 ]

@@ -32,6 +32,7 @@ def run(
     ] = None,
     engine: options.EngineChoice = options.Engine.SIMULATOR,
     trace: Annotated[bool, typer.Option("--trace", help="Also give every value between.")] = False,
+    batch: options.Batch = None,
     json: options.Json = False,
 ) -> None:
     """Run MODEL on arrays from a file.
@@ -44,7 +45,7 @@ def run(
     if output is not None:
         check_destination(output)
     with library.progress.activity("starting") as shown:
-        original = load_model(model, shown)
+        original = load_model(model, shown, batch)
         if output is not None:
             library.tensors.check_array_file(output, 2 if trace else len(original.graph.outputs))
         codes, reals = library.tensors.read_inputs(inputs, original)

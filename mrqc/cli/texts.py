@@ -20,11 +20,12 @@ def dump(
         typer.Option("--elide-constants", help="Leave out the content of large constants; for reading only."),
     ] = False,
     output: options.TextOutput = None,
+    batch: options.Batch = None,
 ) -> None:
     """Print MODEL as text, as it was imported."""
     _check(output)
     with library.progress.activity("starting") as shown:
-        module = load_model(model, shown)
+        module = load_model(model, shown, batch)
         shown.describe("printing")
         text = library.compiler.print_module(module, elide_constants=elide_constants)
     _write(text, output)
@@ -35,6 +36,7 @@ def opt(
     passes: options.Pipeline = None,
     target: options.Target = None,
     output: options.TextOutput = None,
+    batch: options.Batch = None,
     print_after: options.PrintAfter = None,
     check_bits: options.CheckBits = False,
 ) -> None:
@@ -45,7 +47,7 @@ def opt(
     _check(output)
     with library.progress.activity("starting") as shown:
         scheme = None if target is None else library.targets.load_target(target)
-        module = load_model(model, shown)
+        module = load_model(model, shown, batch)
         if passes is not None:
             observed = instruments(PassLog(shown), print_after, check_bits)
             module = library.compiler.run_passes(module, passes, scheme, observed)

@@ -28,6 +28,7 @@ def verify(
     ] = False,
     compiler: options.Compiler = None,
     cpu: options.Cpu = "generic",
+    batch: options.Batch = None,
     json: options.Json = False,
 ) -> None:
     """Compare the emitted C with the simulator.
@@ -38,7 +39,7 @@ def verify(
     options.check_cpu(cpu)
     normalization = library.calibration.PixelNormalization.parse(mean, std)
     with library.progress.activity("starting") as shown:
-        original = load_model(model, shown)
+        original = load_model(model, shown, batch)
         dataset = None
         if data is not None:
             dataset = library.calibration.open_data(data, library.calibration.only_input(original), normalization)

@@ -116,6 +116,17 @@ class OnnxGraph:
                 yield Diagnostic("the name is used twice", f"output {name!r}")
 
 
+def with_batch(model: ModelProto, batch: int) -> ModelProto:
+    """Return ``model`` with the leading extent of its inputs fixed where the file leaves it open."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    for info in copy.graph.input:
+        extents = info.type.tensor_type.shape.dim
+        if extents and extents[0].dim_value < 1:
+            extents[0].dim_value = batch
+    return copy
+
+
 def read_graph(model: ModelProto) -> OnnxGraph:
     """Return the records of ``model``.
 
@@ -137,19 +148,13 @@ def read_graph(model: ModelProto) -> OnnxGraph:
 
 
 def inferred_ports(model: ModelProto) -> Mapping[str, Port]:
-    """Return types and shapes that ONNX's own inference finds for the results of nodes, with a batch of 1.
+    """Return types and shapes that ONNX's own inference finds for the results of nodes.
 
     It serves only to go on after a node that cannot be imported, so that one run reports every such node.
     Where inference gives up, there is less to go on with.
     """
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    for info in copy.graph.input:
-        extents = info.type.tensor_type.shape.dim
-        if extents and not extents[0].HasField("dim_value"):
-            extents[0].dim_value = 1
     try:
-        inferred = infer_shapes(copy, data_prop=True)
+        inferred = infer_shapes(model, data_prop=True)
     except (InferenceError, ValidationError, ValueError, DecodeError):
         return {}
     return {info.name: _port(info) for info in inferred.graph.value_info}

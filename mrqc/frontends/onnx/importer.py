@@ -12,7 +12,7 @@ from mrqc.errors import Diagnostic, InputError
 from mrqc.frontends.files import module_name, source_name
 from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
 from mrqc.frontends.onnx.emitter import Emitter
-from mrqc.frontends.onnx.graph import Node, OnnxGraph, Port, inferred_ports, read_graph
+from mrqc.frontends.onnx.graph import Node, OnnxGraph, Port, inferred_ports, read_graph, with_batch
 from mrqc.frontends.onnx.inputs import input_type
 from mrqc.frontends.onnx.reader import read_model
 from mrqc.frontends.onnx.site import LostOperandError, Site
@@ -26,19 +26,24 @@ from mrqc.ir.rewrite import without_dead_statements
 from mrqc.ir.types import Element, TensorType
 
 
-def import_onnx(path: Path) -> Module:
+def import_onnx(path: Path, batch: int | None = None) -> Module:
     """Return the model of an ONNX file as a raw nn.* module.
 
     Float operators stay float, between ``nn.dequantize`` and ``nn.quantize``; pass ``fold-qdq`` makes
     quantized ones of them. Images are NHWC inside; inputs and outputs keep the file's names, layout and
-    element types. A symbolic batch becomes 1.
+    element types.
+
+    Args:
+        path: The file.
+        batch: What a symbolic leading extent becomes; 1 if None.
 
     Raises:
         InputError: The file cannot be read, or holds something that cannot be imported; every such node,
-            tensor, input and output is listed.
+            tensor, input and output is listed. Or ``batch`` is given, and no extent is left open for it.
     """
     model = read_model(path)
     try:
+        model = _with_batch(model, batch, path)
         graph = read_graph(model)
     except UnicodeError:
         raise InputError(f"{path}: the file is damaged: a name in it is not valid UTF-8") from None
@@ -51,6 +56,13 @@ def import_onnx(path: Path) -> Module:
         raise InputError.collect(str(path), importer.found)
     module = Module(module_name(path.stem), importer.emitter.finish(outputs))
     return without_dead_statements(module.with_facts(source=source_name(path), format="onnx"))
+
+
+def _with_batch(model: ModelProto, batch: int | None, path: Path) -> ModelProto:
+    fixed = with_batch(model, batch or 1)
+    if batch is not None and fixed == model:
+        raise InputError(f"{path}: the batch cannot become {batch}: no input leaves its leading extent open")
+    return fixed
 
 
 class _Importer:

@@ -95,3 +95,26 @@ def test_the_shared_files_have_one_quantized_op_for_each_node(name: str, assets:
     assert mnemonics.count("nn.conv2d") == 9
     assert mnemonics.count("nn.add") == 3
     assert mnemonics.count("nn.dequantize") == 1
+
+
+def open_batch(folder: Path) -> Path:
+    node = helper.make_node("Relu", ["x"], ["y"])
+    path = folder / "open.onnx"
+    onnx.save(model_of([node], ["N", 3], {}, TensorProto.FLOAT, TensorProto.FLOAT), path)  # type: ignore[list-item]
+    return path
+
+
+def test_an_open_batch_becomes_what_is_asked_for(tmp_path: Path) -> None:
+    path = open_batch(tmp_path)
+    assert mrqc.load(path).graph.inputs[0].type.shape == (1, 3)
+    assert mrqc.load(path, batch=4).graph.inputs[0].type.shape == (4, 3)
+
+
+def test_a_fixed_batch_stays(tmp_path: Path) -> None:
+    path = tmp_path / "fixed.onnx"
+    onnx.save(
+        model_of([helper.make_node("Relu", ["x"], ["y"])], [2, 3], {}, TensorProto.FLOAT, TensorProto.FLOAT), path
+    )
+    assert mrqc.load(path).graph.inputs[0].type.shape == (2, 3)
+    with pytest.raises(InputError, match="the batch cannot become 4"):
+        mrqc.load(path, batch=4)
