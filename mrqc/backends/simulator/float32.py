@@ -62,7 +62,7 @@ def float_softmax(op: FloatSoftmax, _: Facts) -> Kernel:
 @RULES.register(FloatAveragePool2D)
 def float_average_pool2d(op: FloatAveragePool2D, _: Facts) -> Kernel:
     """Return the kernel of an average pool: one addition for each tap, in the order of the window."""
-    _, height, width, _ = op.input.type.shape
+    height, width = op.input.type.shape[1:3]
     counts = window_counts(op.window, height, width)[None, :, :, None].astype(np.float32)
     if op.count_include_pad:
         counts = np.full_like(counts, op.kernel[0] * op.kernel[1])

@@ -13,6 +13,7 @@ from typing import ClassVar
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element, TensorType
+from mrqc.ops.broadcast import broadcast_problems, result_shape
 from mrqc.ops.int.contraction import activation_problems
 from mrqc.ops.window import Window, pool_problems, pool_shape
 
@@ -67,14 +68,11 @@ class PairTable(Op):
                 yield f"operands must be i8 or u8, {value} is {value.type.dtype}"
         if self.table.type.shape != (256, 256) or self.table.type.dtype is not self.element.dtype:
             yield f"the table must hold 256 rows of 256 entries of {self.element.dtype}"
-        if _broadcast(self.lhs.type.shape, self.rhs.type.shape) is None:
-            yield f"shapes {list(self.lhs.type.shape)} and {list(self.rhs.type.shape)} do not fit each other"
+        yield from broadcast_problems(self.lhs, self.rhs)
 
     def infer(self) -> tuple[TensorType, ...]:
         """Return the common shape."""
-        shape = _broadcast(self.lhs.type.shape, self.rhs.type.shape)
-        assert shape is not None
-        return (TensorType(shape, self.element),)
+        return (TensorType(result_shape(self.lhs, self.rhs), self.element),)
 
 
 @dataclass(frozen=True)
@@ -172,14 +170,3 @@ def _range_problems(dtype: DType, zero_point: int, minimum: int, maximum: int) -
         yield f"the clamp [{minimum}, {maximum}] is not an interval of {dtype}"
     if not dtype.minimum <= zero_point <= dtype.maximum:
         yield f"zero point {zero_point} is no code of {dtype}"
-
-
-def _broadcast(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...] | None:
-    rank = max(len(first), len(second))
-    pairs = zip((1,) * (rank - len(first)) + first, (1,) * (rank - len(second)) + second, strict=True)
-    shape: list[int] = []
-    for left, right in pairs:
-        if left != right and 1 not in (left, right):
-            return None
-        shape.append(max(left, right))
-    return tuple(shape)

@@ -10,16 +10,8 @@ from mrqc.passes.lower_to_int.rules import Site
 
 
 @ONNXRUNTIME_LOWERINGS.register(
-    nn.Conv2D,
-    nn.FullyConnected,
-    nn.Add,
-    nn.AveragePool2D,
-    nn.MaxPool2D,
     nn.Mean,
     nn.Sum,
-    nn.Clip,
-    nn.Softmax,
-    nn.Quantize,
     nn.Dequantize,
 )
 def refuse(op: Op, site: Site) -> Value:

@@ -1,0 +1,77 @@
+"""QLinearAdd and QLinearMul: any function of two 8-bit codes is a table."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from mrqc.ir.op import Op, Value
+from mrqc.ir.quantization import Quantization
+from mrqc.numerics import fused_multiply_add
+from mrqc.numerics.float32 import Single
+from mrqc.ops import int as int_ops
+from mrqc.ops import nn
+from mrqc.passes.lower_to_int.onnxruntime.rules import ONNXRUNTIME_LOWERINGS
+from mrqc.passes.lower_to_int.onnxruntime.single import all_codes, byte_quantization, emit_table, quantization_of
+from mrqc.passes.lower_to_int.rules import Site
+
+
+class Spans(Enum):
+    """How the runtime walks over two tensors: its kernels treat a lone element as a constant."""
+
+    BOTH = "both"
+    LONE_LHS = "lone lhs"
+    LONE_RHS = "lone rhs"
+
+
+@ONNXRUNTIME_LOWERINGS.register(nn.Add)
+def lower_add(op: Op, site: Site) -> Value:
+    """``a * ra + (b * rb + rest)`` with fused products, where ra and rb are ratios of scales."""
+    assert isinstance(op, nn.Add)
+    first, second = byte_quantization(op.lhs), byte_quantization(op.rhs)
+    sums = _sums(op, first, second, quantization_of(op.element))
+    minimum, maximum = site.limits(op.element, op.clamp)
+    # The runtime adds the zero point first and saturates last.
+    codes = np.clip(np.rint(sums), minimum, maximum).astype(np.int32)
+    return site.emit(int_ops.PairTable(op.lhs, op.rhs, emit_table(codes, op.element, site), op.element))
+
+
+def _sums(op: nn.Add, first: Quantization, second: Quantization, result: Quantization) -> Single:
+    """Return what is rounded for each pair of codes."""
+    left = np.float32(first.scale) / np.float32(result.scale)
+    right = np.float32(second.scale) / np.float32(result.scale)
+    shift = fused_multiply_add(left, first.zero_point, right * np.float32(second.zero_point))
+    rest = np.float32(result.zero_point) - shift
+    lhs = all_codes(op.lhs.type.dtype).astype(np.float32)[:, None]
+    rhs = all_codes(op.rhs.type.dtype).astype(np.float32)[None, :]
+    match spans_of(op.lhs, op.rhs):
+        case Spans.LONE_LHS:
+            return fused_multiply_add(rhs, right, fused_multiply_add(lhs, left, rest))
+        case Spans.LONE_RHS:
+            return fused_multiply_add(lhs, left, fused_multiply_add(rhs, right, rest))
+        case Spans.BOTH:
+            return fused_multiply_add(lhs, left, fused_multiply_add(rhs, right, rest))
+
+
+def spans_of(lhs: Value, rhs: Value) -> Spans:
+    """Return whether the runtime meets one operand as a lone element at a time.
+
+    It does where the innermost axis on which the shapes differ, and all within it, hold one element on one side. The
+    runtime sees images as NCHW.
+    """
+    left, right = _as_the_runtime_sees(lhs), _as_the_runtime_sees(rhs)
+    rank = max(len(left), len(right))
+    left, right = (1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right
+    for first, second in zip(reversed(left), reversed(right), strict=True):
+        if first == second == 1:
+            continue
+        if first == second:
+            return Spans.BOTH
+        return Spans.LONE_LHS if first == 1 else Spans.LONE_RHS
+    return Spans.BOTH
+
+
+def _as_the_runtime_sees(value: Value) -> tuple[int, ...]:
+    shape = value.type.shape
+    return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape

@@ -1,0 +1,17 @@
+"""Generated ONNX files of one operator each: mrqc's simulator gives ONNX Runtime's bytes."""
+
+from __future__ import annotations
+
+import pytest
+from onnx_all_cases import ALL_ONNX_CASES
+from onnx_single_ops import OnnxCases, check, examples_for
+
+
+@pytest.mark.parametrize("cases", ALL_ONNX_CASES, ids=str)
+def test_the_runtime_agrees(cases: OnnxCases) -> None:
+    assert check(cases) >= examples_for(cases) // 2, "the strategy finds too few different cases"
+
+
+def test_no_operator_and_type_is_registered_twice() -> None:
+    names = [str(cases) for cases in ALL_ONNX_CASES]
+    assert len(names) == len(set(names))
