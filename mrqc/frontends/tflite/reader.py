@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -43,7 +44,6 @@ _OPERATOR_NAMES = _names_of(_SCHEMA.BuiltinOperator)
 _TYPE_NAMES = _names_of(_SCHEMA.TensorType)
 _OPTIONS_NAMES = _names_of(_SCHEMA.BuiltinOptions)
 _MORE_OPTIONS_NAMES = _names_of(_SCHEMA.BuiltinOptions2)
-_LARGEST_OLD_CODE = 127
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -159,8 +159,7 @@ class _Reader:
             raise _DamageError(f"an operator has code {index}, there are {self._model.OperatorCodesLength()}")
         code = self._model.OperatorCodes(index)
         # Older files have only the field of 8 bits; newer ones keep a stand-in for large codes there.
-        old, new = int(code.DeprecatedBuiltinCode()), int(code.BuiltinCode())
-        number = max(old, new) if old <= _LARGEST_OLD_CODE else new
+        number = max(int(code.DeprecatedBuiltinCode()), int(code.BuiltinCode()))
         custom_code = self._text(code.CustomCode())
         return _OPERATOR_NAMES.get(number, f"number {number}"), custom_code, int(code.Version())
 
@@ -228,6 +227,7 @@ class _Reader:
         return (content or b"").decode("utf-8", "replace")
 
 
+@cache
 def default_options(name: str) -> Mapping[str, OptionContent]:
     """Return the fields of a table of options, ``Conv2DOptions``, at the defaults of the schema."""
     builder = _BUILDER(16)
@@ -237,6 +237,7 @@ def default_options(name: str) -> Mapping[str, OptionContent]:
     return dict(_Reader(raw).fields(getattr(_SCHEMA, name).GetRootAs(raw)))
 
 
+@cache
 def _field_names(schema: type) -> tuple[str, ...]:
     """Return the names of the accessors that need no index: one for each field."""
     methods = {name: method for name, method in vars(schema).items() if callable(method) and name != "Init"}
