@@ -294,3 +294,19 @@ def test_the_scales_of_codes_are_the_files_own(tmp_path: Path, dtype: str) -> No
         assert quantization.scale == np.float32(scale)
         assert quantization.zero_point == expected
         assert str(value.type.dtype) == dtype
+
+
+def test_float_operators_between_codes_stay_float(tmp_path: Path) -> None:
+    """The runtime computes them in floats, which no integer arithmetic repeats byte for byte."""
+    file = TfliteFile()
+    codes = file.input("i8", (1, 4), Scales.one(0.1), name="x")
+    reals, clipped = file.tensor("f32", (1, 4)), file.tensor("f32", (1, 4), name="island")
+    file.operator("DEQUANTIZE", [codes], [reals], options("DequantizeOptions"))
+    file.operator("RELU", [reals], [clipped])
+    file.operator("QUANTIZE", [clipped], [file.output("i8", (1, 4), Scales.one(0.2))], options("QuantizeOptions"))
+    path = tmp_path / "island.tflite"
+    path.write_bytes(file.content())
+    module = mrqc.load(path)
+    assert [type(statement.op) for statement in module.graph.statements] == [nn.Dequantize, nn.Clip, nn.Quantize]
+    with pytest.raises(mrqc.TargetError, match="a dequantize inside the model, floats follow"):
+        mrqc.lower(module, "tflite")
