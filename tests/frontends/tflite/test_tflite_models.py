@@ -20,7 +20,6 @@ from PIL import Image
 import mrqc
 from mrqc.backends.c import CompiledKernel
 from mrqc.compiler import reference
-from mrqc.errors import InputError, TargetError
 from mrqc.frontends.tflite import import_tflite
 from mrqc.ir import Module, verify
 
@@ -33,10 +32,6 @@ DATA = {"kws": "kws", "resnet8": "cifar10", "mobilenet": "imagenet", "vww": "ima
 REAL_INPUTS = 24
 RANDOM_INPUTS = 24
 """With all least and all greatest codes, 50 inputs for each model."""
-
-PENDING = pytest.mark.xfail(
-    raises=(InputError, TargetError), strict=False, reason="not every operator of every model is lowered yet"
-)
 
 pytestmark = pytest.mark.assets
 
@@ -151,11 +146,10 @@ def test_a_float_model_is_refused_for_integer_hardware(assets: Path, name: str, 
     assert caught.value.exit_code in (1, 3)
 
 
-@pytest.mark.xfail(
-    raises=(InputError, TargetError), strict=False, reason="not every operator of every model is lowered yet"
-)
 @pytest.mark.parametrize("name", INTEGERS)
-def test_the_simulator_gives_the_runtimes_bytes(assets: Path, name: str) -> None:
+def test_the_simulator_gives_the_runtimes_bytes(assets: Path, name: str, request: pytest.FixtureRequest) -> None:
+    if name == "ad_autoencoder_s8":
+        request.applymarker(pytest.mark.xfail(strict=False, reason="FULLY_CONNECTED rounds once, not twice"))
     path = model_path(assets, name)
     program = mrqc.simulate(mrqc.lower(module_of(path), "tflite"))
     inputs, expected = expected_of(path, assets)
@@ -167,9 +161,6 @@ def test_the_simulator_gives_the_runtimes_bytes(assets: Path, name: str) -> None
         assert differing == 0, f"{differing} of {found.size} bytes from input {start} on"
 
 
-@pytest.mark.xfail(
-    raises=(InputError, TargetError), strict=False, reason="not every operator of every model is lowered yet"
-)
 @pytest.mark.parametrize("name", INTEGERS)
 def test_the_c_gives_the_simulators_bytes(assets: Path, name: str) -> None:
     """With sanitizers, which make it slow: on some real and some random inputs, and the extremes."""
