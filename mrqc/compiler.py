@@ -34,7 +34,7 @@ def load(path: str | Path, *, batch: int | None = None, instruments: Instruments
 
     Args:
         path: ``.onnx`` (QDQ, QOperator or float), ``.tflite`` or ``.mrq``.
-        batch: What the leading extent becomes where an ONNX file leaves it open; 1 if None.
+        batch: What the leading extent becomes where the file leaves it open; 1 if None.
         instruments: Observes the passes of the import.
 
     Raises:
@@ -48,11 +48,7 @@ def load(path: str | Path, *, batch: int | None = None, instruments: Instruments
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: no model format ends in {path.suffix!r} (possible: {', '.join(_READERS)})")
-    if reader is _load_onnx:
-        return _load_onnx(path, instruments, batch)
-    if batch is not None:
-        raise InputError(f"{path}: the batch cannot become {batch}: only ONNX files leave it open")
-    return reader(path, instruments)
+    return reader(path, batch, instruments)
 
 
 def parse(text: str, file: str = "<string>") -> Module:
@@ -211,18 +207,20 @@ def _require_integers(module: Module) -> None:
         raise UsageError(f"module {module.name} is not lowered: it contains {foreign.op.mnemonic} (call lower first)")
 
 
-def _load_onnx(path: Path, instruments: Instruments | None, batch: int | None = None) -> Module:
+def _load_onnx(path: Path, batch: int | None, instruments: Instruments | None) -> Module:
     return run_passes(onnx.import_onnx(path, batch), "import", None, instruments)
 
 
-def _load_text(path: Path, instruments: Instruments | None) -> Module:
+def _load_text(path: Path, batch: int | None, instruments: Instruments | None) -> Module:
     del instruments
+    if batch is not None:
+        raise InputError(f"{path}: the batch cannot become {batch}: a module in text has its batch already")
     return parse(read_text(path), str(path))
 
 
-def _load_tflite(path: Path, instruments: Instruments | None) -> Module:
+def _load_tflite(path: Path, batch: int | None, instruments: Instruments | None) -> Module:
     # What stands between DEQUANTIZE and QUANTIZE in a TFLite file is computed in floats; folding would change that.
-    return run_passes(tflite.import_tflite(path), "canonicalize", None, instruments)
+    return run_passes(tflite.import_tflite(path, batch), "canonicalize", None, instruments)
 
 
 def read_text(path: Path) -> str:
@@ -239,7 +237,7 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-_READERS: dict[str, Callable[[Path, Instruments | None], Module]] = {
+_READERS: dict[str, Callable[[Path, int | None, Instruments | None], Module]] = {
     ".onnx": _load_onnx,
     ".mrq": _load_text,
     ".tflite": _load_tflite,

@@ -30,7 +30,7 @@ Model: TypeAlias = Annotated[
 ]
 Batch: TypeAlias = Annotated[
     int | None,
-    typer.Option("--batch", metavar="N", min=1, help="The leading extent where an ONNX file leaves it open; 1."),
+    typer.Option("--batch", metavar="N", min=1, help="The leading extent where the file leaves it open; 1."),
 ]
 Target: TypeAlias = Annotated[
     str | None, typer.Option("--target", metavar="NAME|FILE.toml", help="What to lower to; see mrqc targets.")

@@ -29,21 +29,27 @@ from mrqc.ir.rewrite import without_dead_statements
 _OPEN = -1
 
 
-def import_tflite(path: Path) -> Module:
+def import_tflite(path: Path, batch: int | None = None) -> Module:
     """Return the model of a TFLite file as an nn.* module.
 
     Quantized operators become quantized ops with the file's own scales and zero points, float operators float ops.
-    Inputs and outputs have the names of the file's signature, or of their tensors. An open batch becomes 1.
+    Inputs and outputs have the names of the file's signature, or of their tensors.
+
+    Args:
+        path: The file.
+        batch: What an open leading extent of an input becomes; 1 if None.
 
     Raises:
         InputError: The file cannot be read, is damaged, or holds something that cannot be imported; every such
-            operator, tensor, input and output is listed.
+            operator, tensor, input and output is listed. Or ``batch`` is given, and no extent is left open for it.
     """
     graph = read_graph(path)
     found = list(graph.problems())
     if found:
         raise InputError.collect(str(path), found)
-    importer = _Importer(graph)
+    if batch is not None and not any(_extents(graph.tensors[port.tensor])[:1] == (_OPEN,) for port in graph.inputs):
+        raise InputError(f"{path}: the batch cannot become {batch}: no input leaves its leading extent open")
+    importer = _Importer(graph, batch or 1)
     outputs = importer.run()
     if importer.found:
         raise InputError.collect(str(path), importer.found)
@@ -54,8 +60,9 @@ def import_tflite(path: Path) -> Module:
 class _Importer:
     """The state of one import."""
 
-    def __init__(self, graph: TfliteGraph) -> None:
+    def __init__(self, graph: TfliteGraph, batch: int) -> None:
         self.graph = graph
+        self.batch = batch
         self.emitter = Emitter()
         self.tensors: dict[int, Tensor] = {}
         self.found: list[Diagnostic] = []
@@ -92,7 +99,7 @@ class _Importer:
     def _input(self, port: Port) -> Tensor:
         record = self.graph.tensors[port.tensor]
         try:
-            return self.emitter.add_input(port.name, type_of(record, _fixed_shape(record)))
+            return self.emitter.add_input(port.name, type_of(record, _fixed_shape(record, self.batch)))
         except UnsupportedOperatorError as error:
             self._report(error)
             return _placeholder(record)
@@ -139,18 +146,25 @@ class _Importer:
         self.found.append(Diagnostic(error.reason, where, error.hint))
 
 
-def _fixed_shape(record: TensorRecord) -> tuple[int, ...]:
-    """Return the shape of an input, an open batch being 1."""
-    signature = record.signature if len(record.signature) == len(record.shape) else record.shape
-    for axis, extent in enumerate(signature):
+def _extents(record: TensorRecord) -> tuple[int, ...]:
+    """Return the shape of an input with -1 where it is open."""
+    return record.signature if len(record.signature) == len(record.shape) else record.shape
+
+
+def _fixed_shape(record: TensorRecord, batch: int) -> tuple[int, ...]:
+    """Return the shape of an input with an open batch fixed.
+
+    Raises:
+        UnsupportedOperatorError: Another extent is open.
+    """
+    extents = _extents(record)
+    for axis, extent in enumerate(extents):
         if extent == _OPEN and axis > 0:
             raise UnsupportedOperatorError(
                 f"input {record.name!r}: its extent on axis {axis} is not fixed",
                 "only the batch, the leading extent, may be left open",
             )
-    if signature[:1] == (_OPEN,):
-        return (1, *record.shape[1:])
-    return record.shape
+    return (batch, *record.shape[1:]) if extents[:1] == (_OPEN,) else record.shape
 
 
 def _placeholder(record: TensorRecord) -> Tensor:

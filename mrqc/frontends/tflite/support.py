@@ -57,7 +57,8 @@ def support_table() -> str:
     rows = "".join(f"| {builtin} | {support.summary} |\n" for builtin, support in RULES.items())
     return (
         "# TFLite operators\n\n"
-        "Files of format version 3 with one subgraph. The batch, the leading extent, may be open; it becomes 1.\n"
+        "Files of format version 3 with one subgraph. The batch, the leading extent, may be open; it becomes 1,\n"
+        "or what `--batch` says.\n"
         "Element types are FLOAT32, INT8, UINT8, INT16, INT32 and INT64; constants may be FLOAT16.\n"
         "Where weights of 8 bits meet floats, the runtime rounds these to 8 bits; mrqc keeps to real numbers.\n"
         "This table is generated from `mrqc/frontends/tflite`; a test compares them.\n\n"

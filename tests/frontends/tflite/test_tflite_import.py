@@ -15,6 +15,7 @@ from tflite_strategies import window_size
 
 import mrqc
 from mrqc.compiler import reference
+from mrqc.errors import InputError
 from mrqc.frontends.tflite import import_tflite
 from mrqc.ir import Module, verify
 from mrqc.ops import nn
@@ -258,10 +259,24 @@ def test_names_of_the_signature_go_before_those_of_tensors(tmp_path: Path) -> No
     assert (module.fact("source"), module.fact("format")) == ("some-model.tflite", "tflite")
 
 
-def test_an_open_batch_becomes_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signature", [None, [-1, 3]])
+def test_an_open_batch_becomes_one_or_what_is_asked_for(tmp_path: Path, signature: list[int] | None) -> None:
     file = TfliteFile()
-    file.operator("RELU", [file.input("f32", (-1, 3), name="x")], [file.output("f32", (-1, 3))])
+    operand = file.input("f32", (1 if signature else -1, 3), name="x")
+    file.graph.tensors[operand].shapeSignature = signature
+    file.operator("RELU", [operand], [file.output("f32", (1, 3))])
     assert imported(file, tmp_path).graph.inputs[0].type.shape == (1, 3)
+    module = mrqc.load(tmp_path / "model.tflite", batch=4)
+    assert module.graph.inputs[0].type.shape == module.graph.outputs[0].value.type.shape == (4, 3)
+
+
+def test_a_fixed_batch_stays(tmp_path: Path) -> None:
+    path = tmp_path / "fixed.tflite"
+    file = TfliteFile()
+    file.operator("RELU", [file.input("f32", (2, 3))], [file.output("f32", (2, 3))])
+    path.write_bytes(file.content())
+    with pytest.raises(InputError, match=r"the batch cannot become 4: no input leaves its leading extent open"):
+        mrqc.load(path, batch=4)
 
 
 def test_tensors_without_names(tmp_path: Path) -> None:
