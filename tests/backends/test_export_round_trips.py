@@ -21,6 +21,7 @@ TFLITE = [
     "ad_autoencoder_s8",
     "kws_dscnn_s8",
     "mobilenet_v1_025_128_qat_u8",
+    "mobilenet_v2_ptq_s8",
     "mobilenet_v2_qat_u8",
     "resnet8_f32",
     "resnet8_s8",
