@@ -9,9 +9,10 @@ from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.broadcast import result_shape
 from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
+from mrqc.ops.extremum import ArgMaxBase
 from mrqc.ops.int import elementwise as int_elementwise
 from mrqc.ops.nn import elementwise as nn_elementwise
-from mrqc.ops.structure import ReshapeBase, TransposeBase
+from mrqc.ops.structure import ReshapeBase, SliceBase, TakeBase, TransposeBase
 
 
 def is_batchwise(module: Module, stationary: Container[Value] = frozenset()) -> bool:
@@ -43,14 +44,8 @@ def _keeps_images_apart(op: Op, stationary: Container[Value]) -> bool:
     match op:
         case Conv2DBase() | FullyConnectedBase():
             return op.weight in stationary and (op.bias is None or op.bias in stationary)
-        case ReshapeBase():
-            return op.shape[:1] == op.input.type.shape[:1]
-        case TransposeBase():
-            return op.permutation[:1] == (0,)
         case nn_elementwise.BinaryBase() | int_elementwise.BinaryBase():
             return all(_keeps_its_batch(op.lhs, op.rhs, stationary))
-        case nn.Mean() | nn.Sum() | int_ops.Sum():
-            return 0 not in op.axes
         case nn.Softmax():
             return op.input.type.rank > 1
         case int_ops.Softmax() | int_ops.ReciprocalSoftmax() | int_ops.FloatSoftmax():
@@ -59,8 +54,29 @@ def _keeps_images_apart(op: Op, stationary: Container[Value]) -> bool:
             return op.table in stationary
         case int_ops.PairTable():
             return op.table in stationary and all(_keeps_its_batch(op.lhs, op.rhs, stationary))
+        case nn.Concat() | int_ops.Concat():
+            return op.axis != 0 and not any(value in stationary for value in op.inputs)
         case _:
-            return isinstance(op, _POINTWISE_OR_POOL)
+            return isinstance(op, _POINTWISE_OR_POOL) or _works_behind_the_batch(op)
+
+
+def _works_behind_the_batch(op: Op) -> bool:
+    """Return whether an op of one operand moves or reduces elements along other axes than the leading one alone."""
+    match op:
+        case ReshapeBase():
+            return op.shape[:1] == op.input.type.shape[:1]
+        case TransposeBase():
+            return op.permutation[:1] == (0,)
+        case nn.Mean() | nn.Sum() | int_ops.Sum():
+            return 0 not in op.axes
+        case ArgMaxBase() | TakeBase():
+            return op.axis != 0
+        case SliceBase():
+            return op.input.type.rank > 0 and op.is_whole(0)
+        case nn.Pad() | nn.MirrorPad() | int_ops.Pad():
+            return op.padding[:2] == (0, 0)
+        case _:
+            return False
 
 
 def _keeps_its_batch(lhs: Value, rhs: Value, stationary: Container[Value]) -> Iterator[bool]:
@@ -78,12 +94,15 @@ def _keeps_its_batch(lhs: Value, rhs: Value, stationary: Container[Value]) -> It
 _POINTWISE_OR_POOL: tuple[type[Op], ...] = (
     nn.AveragePool2D,
     nn.MaxPool2D,
+    nn.ResizeBilinear,
+    nn.ResizeNearest,
     nn.Clip,
     nn.Quantize,
     nn.Dequantize,
     int_ops.AveragePool2D,
     int_ops.MeanPool2D,
     int_ops.MaxPool2D,
+    int_ops.ResizeBilinear,
     int_ops.Clamp,
     int_ops.Rescale,
     int_ops.FloatRescale,

@@ -7,16 +7,22 @@ from typing import TypeAlias
 
 from mrqc.ir import Module, Op, Value
 from mrqc.ops.int import (
+    ArgMax,
     Clamp,
+    Concat,
     Constant,
     FloatAveragePool2D,
     FloatRescale,
     FloatSoftmax,
     MaxPool2D,
     MeanPool2D,
+    Pad,
     Requantize,
     Reshape,
+    ResizeBilinear,
+    Slice,
     Softmax,
+    Take,
     Transpose,
 )
 
@@ -49,8 +55,16 @@ def _result_range(op: Op, result: Value, found: Mapping[Value, CodeRange]) -> Co
     match op:
         case Constant():
             return (int(op.value.array.min()), int(op.value.array.max()))
-        case MaxPool2D() | Reshape() | Transpose():
+        case MaxPool2D() | Reshape() | Transpose() | Slice() | Take() | ResizeBilinear():
             return found[op.input]
+        case Pad():
+            low, high = found[op.input]
+            return (min(low, op.code), max(high, op.code)) if any(op.padding) else (low, high)
+        case Concat():
+            lows, highs = zip(*(found[value] for value in op.inputs), strict=True)
+            return (min(lows), max(highs))
+        case ArgMax():
+            return (0, op.input.type.shape[op.axis] - 1)
         case Clamp() | MeanPool2D():
             low, high = found[op.input]
             return (

@@ -61,20 +61,33 @@ TIES: RuleTable[TieRule] = RuleTable("scale tie")
 """For each ``nn`` op: the ties between its operands and its result, given whether the target only shifts."""
 
 
-@TIES.register(nn.Constant, nn.Conv2D, nn.FullyConnected, nn.Softmax, nn.Dequantize)
+@TIES.register(nn.Constant, nn.Conv2D, nn.FullyConnected, nn.Softmax, nn.Dequantize, nn.ArgMax)
 def _no_ties(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
     """Weights take up the difference of the scales; softmax goes through a table."""
     del op, result, only_shifts
     return iter(())
 
 
-@TIES.register(nn.MaxPool2D, nn.Clip, nn.Reshape, nn.Transpose, nn.Quantize)
+@TIES.register(
+    nn.MaxPool2D,
+    nn.Clip,
+    nn.Reshape,
+    nn.Transpose,
+    nn.Pad,
+    nn.MirrorPad,
+    nn.Concat,
+    nn.Slice,
+    nn.Take,
+    nn.ResizeBilinear,
+    nn.ResizeNearest,
+    nn.Quantize,
+)
 def _same_codes(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
     """The codes pass through, so the scale does."""
     del only_shifts
-    (operand,) = op.operands
-    if operand.type.element.is_quantized:
-        yield Tie(operand, result, exact=True)
+    for operand in op.operands:
+        if operand.type.element.is_quantized:
+            yield Tie(operand, result, exact=True)
 
 
 @TIES.register(nn.Add)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from mrqc.backends.c.calls import Argument, Contents, KernelCall, Null, Number, Record, Table, Tensor
+from mrqc.backends.c.calls import Argument, Contents, KernelCall, Null, Number, Record, Table, Tensor, TensorList
 from mrqc.backends.c.library import ELEMENT_TYPES, Selection, wrap_lists
 from mrqc.backends.c.literals import integer, record_definition
 from mrqc.backends.c.names import comment_text
@@ -59,6 +59,7 @@ class BodyWriter:
         declaration = list(self._declare_result(index, statement.result))
         function = self._kernels.add(call.kernel, call.binding)
         records = [record_definition(argument) for argument in call.arguments if isinstance(argument, Record)]
+        records += [self._pointers(argument) for argument in call.arguments if isinstance(argument, TensorList)]
         arguments = ", ".join(self._argument(argument) for argument in call.arguments)
         block = textwrap.indent("\n".join([*records, f"{function}({arguments});"]), "    ")
         return "\n".join([comment, *declaration, "{", block, "}"])
@@ -85,10 +86,18 @@ class BodyWriter:
                 return "NULL"
             case Record(name=name):
                 return f"&{name}"
+            case TensorList(name=name):
+                return name
             case Table():
                 return self._tables[argument.contents]
             case Tensor(value=value):
                 return self._pointer(value)
+
+    def _pointers(self, tensors: TensorList) -> str:
+        """Return the definition of an array of pointers."""
+        type_ = ELEMENT_TYPES[tensors.values[0].type.dtype]
+        pointers = ", ".join(self._pointer(value) for value in tensors.values)
+        return f"const {type_} *const {tensors.name}[{len(tensors.values)}] = {{{pointers}}};"
 
     def _pointer(self, value: Value) -> str:
         """Return the expression of a pointer to the elements of ``value``, as kernels take it."""

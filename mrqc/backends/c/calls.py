@@ -19,6 +19,19 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorList:
+    """An argument: pointers to the elements of several values of one type.
+
+    Attributes:
+        name: Of the array of pointers, in the block around the call.
+        values: What they point to.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
     """An argument: a literal integer."""
 
@@ -84,7 +97,7 @@ def struct_record(name: str, struct: str, fields: Fields) -> Record:
     return Record(name, f"struct {struct}", fields, 4 * numbers)
 
 
-Argument: TypeAlias = Tensor | Number | Null | Table | Record
+Argument: TypeAlias = Tensor | TensorList | Number | Null | Table | Record
 
 
 @dataclass(frozen=True, slots=True)

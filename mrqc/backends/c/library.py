@@ -33,6 +33,7 @@ ELEMENT_TYPES = {
     DType.U8: "uint8_t",
     DType.I16: "packed_i16",
     DType.I32: "packed_i32",
+    DType.I64: "packed_i64",
 }
 """What kernels see behind a pointer; wider elements are packed, since the arena is made of bytes."""
 

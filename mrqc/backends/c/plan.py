@@ -6,15 +6,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mrqc.analysis.accumulators import accumulator_bounds
-from mrqc.backends.c import activation, constant, contraction, elementwise, float32, layout, pooling, reduction, rescale
-from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Record, Table, Tensor
+from mrqc.backends.c import (
+    activation,
+    constant,
+    contraction,
+    elementwise,
+    float32,
+    layout,
+    moves,
+    pooling,
+    reduction,
+    rescale,
+    resize,
+)
+from mrqc.backends.c.calls import C_RULES, Argument, Facts, KernelCall, Record, Table, Tensor, TensorList
 from mrqc.backends.c.placement import Placement, place_values
 from mrqc.backends.c.support import arithmetic_problems, structure_problems
 from mrqc.errors import TargetError
 from mrqc.ir import Module, Statement, Value, without_dead_statements
 from mrqc.ops.int import INT_OPS
 
-FAMILIES = (activation, constant, contraction, elementwise, float32, layout, pooling, reduction, rescale)
+FAMILIES = (activation, constant, contraction, elementwise, float32, layout, moves, pooling, reduction, rescale, resize)
 """The files whose import fills the table."""
 
 C_RULES.seal(INT_OPS)
@@ -45,8 +57,9 @@ class Plan:
             for argument in call.arguments if call is not None else ():
                 if isinstance(argument, Table):
                     yield index, argument
-                elif isinstance(argument, Tensor) and argument.value in constants:
-                    yield index, self.constant_table(argument.value)
+                for value in _values(argument):
+                    if value in constants:
+                        yield index, self.constant_table(value)
         for _, value in self.placement.copies:
             if value in constants:
                 yield len(self.calls), self.constant_table(value)
@@ -56,6 +69,17 @@ class Plan:
         for _, call in self.calls:
             if call is not None:
                 yield from (argument for argument in call.arguments if isinstance(argument, Record))
+
+
+def _values(argument: Argument) -> tuple[Value, ...]:
+    """Return the values whose elements an argument points to."""
+    match argument:
+        case Tensor(value=value):
+            return (value,)
+        case TensorList(values=values):
+            return values
+        case _:
+            return ()
 
 
 def plan_module(module: Module) -> Plan:

@@ -1,4 +1,4 @@
-"""Sums along axes."""
+"""Sums and searches along axes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mrqc.backends.c.binding import Binding
 from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Number, Tensor, struct_record
 from mrqc.backends.c.requantize import choose_scaling, scale_arguments
 from mrqc.ir import Statement
-from mrqc.ops.int import Sum
+from mrqc.ops.int import ArgMax, Sum
 
 REDUCTION_RANK = 4
 """The kernel's loops over axes that stay, and over axes that go; neighbours of one kind count as one axis."""
@@ -63,3 +63,20 @@ def _loops(name: str, axes: Axes) -> Iterator[tuple[str, tuple[int, ...]]]:
     missing = REDUCTION_RANK - len(axes)
     yield f"{name}_extent", (1,) * missing + tuple(extent for extent, _ in axes)
     yield f"{name}_stride", (0,) * missing + tuple(stride for _, stride in axes)
+
+
+@C_RULES.register(ArgMax)
+def arg_max(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call that finds the first of the greatest, or least, codes."""
+    del facts
+    op = statement.op
+    assert isinstance(op, ArgMax)
+    shape = op.input.type.shape
+    fields = (
+        ("outer", math.prod(shape[: op.axis])),
+        ("extent", shape[op.axis]),
+        ("inner", math.prod(shape[op.axis + 1 :])),
+        ("sign", -1 if op.smallest else 1),
+    )
+    arguments = (Tensor(op.input), struct_record("shape", "arg_max_shape", fields), Tensor(statement.result))
+    return KernelCall("arg_max.c", Binding(input=op.input.type.dtype, output=op.element.dtype), arguments)

@@ -8,22 +8,27 @@ from mrqc.analysis.accumulators import AccumulatorBound
 from mrqc.backends.c.activation import greatest_softmax_term
 from mrqc.backends.c.broadcast import BROADCAST_RANK, broadcast_axes
 from mrqc.backends.c.layout import TRANSPOSE_RANK, merged_axes
+from mrqc.backends.c.moves import PAD_RANK, SLICE_RANK, padded_axes, sliced_axes
 from mrqc.backends.c.reduction import REDUCTION_RANK, kept_and_reduced
 from mrqc.backends.c.requantize import INT32_MAXIMUM, fits_64_bits
 from mrqc.errors import Diagnostic
-from mrqc.ir import Data, Graph, Module, Op, Statement, Value
+from mrqc.ir import Data, DType, Graph, Module, Op, Statement, Value
 from mrqc.ops.int import (
     FLOAT32_OPS,
     INT_OPS,
     Add,
+    Concat,
     Conv2D,
     FullyConnected,
     MeanPool2D,
+    Pad,
     ReciprocalSoftmax,
     RescaledAdd,
+    Slice,
     Softmax,
     Sum,
     Table,
+    Take,
     Transpose,
 )
 from mrqc.ops.int.elementwise import BinaryBase
@@ -77,23 +82,33 @@ def arithmetic_problems(
 
 
 def _geometry_problems(op: Op) -> Iterator[str]:
-    """Yield what a kernel has too few loops or too narrow sums for."""
+    """Yield what a kernel has too few loops, too narrow elements or too narrow sums for."""
+    axes, rank = _loops(op)
+    if axes > rank:
+        yield f"{op.mnemonic} works on {axes} axes at once, more than {rank}"
+    if isinstance(op, MeanPool2D):
+        codes = max(-op.input.type.dtype.minimum, op.input.type.dtype.maximum) + 1
+        if op.kernel[0] * op.kernel[1] * codes > INT32_MAXIMUM:
+            yield f"the sum of a window of {op.kernel[0]}x{op.kernel[1]} codes can overflow 32 bits"
+    if isinstance(op, Transpose | Slice | Take | Pad | Concat) and op.operands[0].type.dtype is DType.I64:
+        yield f"{op.mnemonic} of 64-bit elements"
+
+
+def _loops(op: Op) -> tuple[int, int]:
+    """Return how many axes an op works on, as the kernel sees them, and how many the kernel has loops for."""
     match op:
         case Transpose():
-            if len(merged_axes(op)) > TRANSPOSE_RANK:
-                yield f"more than {TRANSPOSE_RANK} axes are transposed at once"
+            return len(merged_axes(op)), TRANSPOSE_RANK
         case BinaryBase():
-            if len(broadcast_axes(op.lhs, op.rhs)) > BROADCAST_RANK:
-                yield f"more than {BROADCAST_RANK} axes are stretched at once"
+            return len(broadcast_axes(op.lhs, op.rhs)), BROADCAST_RANK
+        case Slice():
+            return len(sliced_axes(op)[1]), SLICE_RANK
+        case Pad():
+            return len(padded_axes(op)), PAD_RANK
         case Sum():
-            if max(map(len, kept_and_reduced(op.input.type.shape, op.axes))) > REDUCTION_RANK:
-                yield f"more than {REDUCTION_RANK} separate axes are summed at once"
-        case MeanPool2D():
-            codes = max(-op.input.type.dtype.minimum, op.input.type.dtype.maximum) + 1
-            if op.kernel[0] * op.kernel[1] * codes > INT32_MAXIMUM:
-                yield f"the sum of a window of {op.kernel[0]}x{op.kernel[1]} codes can overflow 32 bits"
+            return max(map(len, kept_and_reduced(op.input.type.shape, op.axes))), REDUCTION_RANK
         case _:
-            pass
+            return 0, 0
 
 
 def _needed_constants(statement: Statement) -> Iterator[tuple[str, Value]]:

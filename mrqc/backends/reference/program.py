@@ -8,14 +8,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mrqc.backends.interpreter import Array, Interpreter, Kernel
-from mrqc.backends.reference import activation, constant, contraction, elementwise, layout, pooling, quantize, reduction
+from mrqc.backends.reference import (
+    activation,
+    constant,
+    contraction,
+    elementwise,
+    layout,
+    pooling,
+    quantize,
+    reduction,
+    resize,
+)
 from mrqc.backends.reference.grid import real_values
 from mrqc.backends.reference.rules import RULES
 from mrqc.errors import Diagnostic, InputError
 from mrqc.ir import Module, Statement, Value
 from mrqc.ops import NN_OPS
 
-FAMILIES = (activation, constant, contraction, elementwise, layout, pooling, quantize, reduction)
+FAMILIES = (activation, constant, contraction, elementwise, layout, pooling, quantize, reduction, resize)
 """The modules that fill the table."""
 
 RULES.seal(NN_OPS)

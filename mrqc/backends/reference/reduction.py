@@ -1,4 +1,4 @@
-"""``nn.mean`` and ``nn.sum``."""
+"""``nn.mean``, ``nn.sum`` and ``nn.arg_max``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.reference.grid import Grid, Real, integer_operand, real_values
 from mrqc.backends.reference.rules import RULES
 from mrqc.ir import Value
-from mrqc.ops.nn import Mean, Sum
+from mrqc.ops.nn import ArgMax, Mean, Sum
 
 
 @RULES.register(Mean, Sum)
@@ -30,5 +30,17 @@ def reduction(op: Mean | Sum, _: Mapping[Value, Array]) -> Kernel:
     def kernel(array: Array) -> Array:
         units = np.asarray(sums_in_units(array) / divisor)
         return grid.encode(np.atleast_1d(units)).reshape(units.shape)
+
+    return kernel
+
+
+@RULES.register(ArgMax)
+def arg_max(op: ArgMax, _: Mapping[Value, Array]) -> Kernel:
+    """Return the kernel that finds the greatest or least element; as scales are positive, codes say it."""
+    dtype = op.element.dtype.numpy
+    find = np.argmin if op.smallest else np.argmax
+
+    def kernel(array: Array) -> Array:
+        return np.asarray(find(array, axis=op.axis, keepdims=op.keep_dims)).astype(dtype)
 
     return kernel

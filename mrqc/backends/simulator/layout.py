@@ -1,12 +1,13 @@
-"""``int.reshape`` and ``int.transpose``."""
+"""What moves codes."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mrqc.backends.interpreter import Array, Kernel
+from mrqc.backends.moves import padder, slicer, taker
 from mrqc.backends.simulator.rules import RULES, Facts
-from mrqc.ops.int import Reshape, Transpose
+from mrqc.ops.int import Concat, Pad, Reshape, Slice, Take, Transpose
 
 
 @RULES.register(Reshape)
@@ -27,5 +28,33 @@ def transpose(op: Transpose, _: Facts) -> Kernel:
 
     def kernel(codes: Array) -> Array:
         return np.ascontiguousarray(codes.transpose(op.permutation))
+
+    return kernel
+
+
+@RULES.register(Slice)
+def slice_(op: Slice, _: Facts) -> Kernel:
+    """Return the kernel of a slice."""
+    return slicer(op)
+
+
+@RULES.register(Take)
+def take(op: Take, _: Facts) -> Kernel:
+    """Return the kernel of a choice along one axis."""
+    return taker(op.axis, op.indices)
+
+
+@RULES.register(Pad)
+def pad(op: Pad, _: Facts) -> Kernel:
+    """Return the kernel of a padding with one code."""
+    return padder(op.padding, op.code)
+
+
+@RULES.register(Concat)
+def concat(op: Concat, _: Facts) -> Kernel:
+    """Return the kernel that puts arrays one behind the other."""
+
+    def kernel(*arrays: Array) -> Array:
+        return np.concatenate(arrays, axis=op.axis)
 
     return kernel

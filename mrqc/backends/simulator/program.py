@@ -18,6 +18,7 @@ from mrqc.backends.simulator import (
     pooling,
     reduction,
     rescale,
+    resize,
 )
 from mrqc.backends.simulator.requantize import greatest_intermediate
 from mrqc.backends.simulator.rules import RULES, Facts
@@ -26,7 +27,7 @@ from mrqc.ir import Module, Statement, Value
 from mrqc.ops import INT_OPS
 from mrqc.ops.int import Constant, ReciprocalSoftmax, Requantize, RescaledAdd, Softmax
 
-FAMILIES = (activation, constant, contraction, elementwise, float32, layout, pooling, reduction, rescale)
+FAMILIES = (activation, constant, contraction, elementwise, float32, layout, pooling, reduction, rescale, resize)
 """The modules that fill the table."""
 
 RULES.seal(INT_OPS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrqc.backends.tflite import activation, contraction, elementwise, layout, pooling, reduction
+from mrqc.backends.tflite import activation, contraction, elementwise, layout, moves, pooling, reduction
 from mrqc.backends.tflite.file import FileRecord
 from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site, Writer
@@ -10,7 +10,7 @@ from mrqc.errors import Diagnostic, TargetError
 from mrqc.ir import Module, Statement
 from mrqc.ops import NN_OPS, nn
 
-_RULE_MODULES = (activation, contraction, elementwise, layout, pooling, reduction)
+_RULE_MODULES = (activation, contraction, elementwise, layout, moves, pooling, reduction)
 TFLITE_EXPORTS.seal(NN_OPS)
 
 

@@ -1,4 +1,4 @@
-"""MEAN and SUM."""
+"""MEAN, SUM, ARG_MAX and ARG_MIN."""
 
 from __future__ import annotations
 
@@ -23,8 +23,23 @@ def _reduction(kind: type[nn.Mean | nn.Sum]) -> Handler:
     return import_reduction
 
 
+def _search(smallest: bool) -> Handler:
+    def import_search(site: Site) -> Value:
+        """Floats or codes, along a constant axis."""
+        value = site.real_value(0)
+        axes = site.integers(1, "axis")
+        if len(axes) != 1:
+            raise UnsupportedOperatorError(f"the axis must be one number, found {list(axes)}")
+        axis = site.axis(axes[0], value.type.rank)
+        return site.emit(nn.ArgMax(value, axis, False, smallest, site.element()))
+
+    return import_search
+
+
 REDUCTION_RULES: Mapping[str, Support] = {
     "MEAN": Support(_reduction(nn.Mean), (2, 2), "ReducerOptions", ("keep_dims",)),
     "SUM": Support(_reduction(nn.Sum), (2, 2), "ReducerOptions", ("keep_dims",)),
+    "ARG_MAX": Support(_search(smallest=False), (2, 2), "ArgMaxOptions", ("output_type",)),
+    "ARG_MIN": Support(_search(smallest=True), (2, 2), "ArgMinOptions", ("output_type",)),
 }
 """Operators that reduce along axes."""

@@ -9,9 +9,11 @@ from mrqc.frontends.tflite.contraction import CONTRACTION_RULES
 from mrqc.frontends.tflite.elementwise import ELEMENTWISE_RULES
 from mrqc.frontends.tflite.folding import FOLDED
 from mrqc.frontends.tflite.layout import LAYOUT_RULES
+from mrqc.frontends.tflite.moves import MOVE_RULES
 from mrqc.frontends.tflite.pooling import POOLING_RULES
 from mrqc.frontends.tflite.quantize import QUANTIZE_RULES
 from mrqc.frontends.tflite.reduction import REDUCTION_RULES
+from mrqc.frontends.tflite.resize import RESIZE_RULES
 from mrqc.frontends.tflite.site import Support
 
 RULES: Mapping[str, Support] = {
@@ -22,6 +24,8 @@ RULES: Mapping[str, Support] = {
     **ELEMENTWISE_RULES,
     **ACTIVATION_RULES,
     **LAYOUT_RULES,
+    **MOVE_RULES,
+    **RESIZE_RULES,
 }
 """The rule of each builtin operator, in the order of the documentation."""
 

@@ -9,11 +9,12 @@ from mrqc.ops.int.constant import Constant
 from mrqc.ops.int.contraction import Conv2D, FullyConnected
 from mrqc.ops.int.elementwise import Add, OperandScaling, RescaledAdd
 from mrqc.ops.int.float32 import FLOAT32_OPS, FloatAveragePool2D, FloatRescale, FloatSoftmax, PairTable
-from mrqc.ops.int.layout import Reshape, Transpose
+from mrqc.ops.int.layout import Concat, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D, MeanPool2D
-from mrqc.ops.int.reduction import Sum
+from mrqc.ops.int.reduction import ArgMax, Sum
 from mrqc.ops.int.requantize import Requantize
 from mrqc.ops.int.rescale import Rescale
+from mrqc.ops.int.resize import Interpolation, ResizeBilinear
 
 INT_OPS: tuple[type[Op], ...] = (
     Constant,
@@ -25,12 +26,18 @@ INT_OPS: tuple[type[Op], ...] = (
     MeanPool2D,
     MaxPool2D,
     Sum,
+    ArgMax,
     Clamp,
     Table,
     Softmax,
     ReciprocalSoftmax,
     Reshape,
     Transpose,
+    Pad,
+    Concat,
+    Slice,
+    Take,
+    ResizeBilinear,
     Rescale,
     *FLOAT32_OPS,
 )
@@ -40,25 +47,32 @@ __all__ = [
     "FLOAT32_OPS",
     "INT_OPS",
     "Add",
+    "ArgMax",
     "AveragePool2D",
     "Clamp",
+    "Concat",
     "Constant",
     "Conv2D",
     "FloatAveragePool2D",
     "FloatRescale",
     "FloatSoftmax",
     "FullyConnected",
+    "Interpolation",
     "MaxPool2D",
     "MeanPool2D",
     "OperandScaling",
+    "Pad",
     "PairTable",
     "ReciprocalSoftmax",
     "Requantize",
     "Rescale",
     "RescaledAdd",
     "Reshape",
+    "ResizeBilinear",
+    "Slice",
     "Softmax",
     "Sum",
     "Table",
+    "Take",
     "Transpose",
 ]

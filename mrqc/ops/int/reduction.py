@@ -1,4 +1,4 @@
-"""``int.sum``."""
+"""``int.sum`` and ``int.arg_max``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element, TensorType
+from mrqc.ops.extremum import ArgMaxBase
 from mrqc.ops.int.contraction import activation_problems
 from mrqc.ops.int.requantize import Requantize
 from mrqc.ops.reduction import axes_problems, reduced_count, reduced_shape
@@ -45,3 +46,15 @@ class Sum(Op):
     def infer(self) -> tuple[TensorType, ...]:
         """Return the remaining axes."""
         return (TensorType(reduced_shape(self.input, self.axes, self.keep_dims), self.element),)
+
+
+@dataclass(frozen=True)
+class ArgMax(ArgMaxBase):
+    """Index of the greatest code."""
+
+    mnemonic: ClassVar[str] = "int.arg_max"
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from activation_problems(self.input)
+        yield from super().problems()

@@ -10,10 +10,11 @@ from mrqc.ops.nn.clamp import UNBOUNDED, intersect_clamps
 from mrqc.ops.nn.constant import Constant
 from mrqc.ops.nn.contraction import Conv2D, FullyConnected
 from mrqc.ops.nn.elementwise import Add
-from mrqc.ops.nn.layout import Reshape, Transpose
+from mrqc.ops.nn.layout import Concat, Mirror, MirrorPad, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
 from mrqc.ops.nn.quantize import Dequantize, Quantize
-from mrqc.ops.nn.reduction import Mean, Sum
+from mrqc.ops.nn.reduction import ArgMax, Mean, Sum
+from mrqc.ops.nn.resize import Coordinates, Nearest, ResizeBilinear, ResizeNearest
 
 NN_OPS: tuple[type[Op], ...] = (
     Constant,
@@ -24,10 +25,18 @@ NN_OPS: tuple[type[Op], ...] = (
     MaxPool2D,
     Mean,
     Sum,
+    ArgMax,
     Clip,
     Softmax,
     Reshape,
     Transpose,
+    Pad,
+    MirrorPad,
+    Concat,
+    Slice,
+    Take,
+    ResizeBilinear,
+    ResizeNearest,
     Quantize,
     Dequantize,
 )
@@ -37,18 +46,29 @@ __all__ = [
     "NN_OPS",
     "UNBOUNDED",
     "Add",
+    "ArgMax",
     "AveragePool2D",
     "Clip",
+    "Concat",
     "Constant",
     "Conv2D",
+    "Coordinates",
     "Dequantize",
     "FullyConnected",
     "MaxPool2D",
     "Mean",
+    "Mirror",
+    "MirrorPad",
+    "Nearest",
+    "Pad",
     "Quantize",
     "Reshape",
+    "ResizeBilinear",
+    "ResizeNearest",
+    "Slice",
     "Softmax",
     "Sum",
+    "Take",
     "Transpose",
     "intersect_clamps",
 ]

@@ -1,4 +1,4 @@
-"""``nn.mean`` and ``nn.sum``."""
+"""``nn.mean``, ``nn.sum`` and ``nn.arg_max``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import FLOAT, Element, TensorType
+from mrqc.ops.extremum import ArgMaxBase
 from mrqc.ops.reduction import axes_problems, reduced_count, reduced_shape
 
 
@@ -46,3 +47,10 @@ class Sum(_Reduction):
     """Sum of the real values along ``axes``, which stay with extent 1 where ``keep_dims``."""
 
     mnemonic: ClassVar[str] = "nn.sum"
+
+
+@dataclass(frozen=True)
+class ArgMax(ArgMaxBase):
+    """Index of the greatest real value."""
+
+    mnemonic: ClassVar[str] = "nn.arg_max"

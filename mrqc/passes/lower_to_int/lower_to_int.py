@@ -14,14 +14,14 @@ from mrqc.ir.rewrite import GraphBuilder
 from mrqc.ir.rules import RuleTable
 from mrqc.ops import NN_OPS
 from mrqc.passes.definition import Exactness, Pass
-from mrqc.passes.lower_to_int import activation, contraction, elementwise, layout, pooling, reduction, rescale
+from mrqc.passes.lower_to_int import activation, contraction, elementwise, layout, pooling, reduction, rescale, resize
 from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.onnxruntime import ONNXRUNTIME_LOWERINGS
 from mrqc.passes.lower_to_int.rules import LOWERINGS, LoweringRule, Site
 from mrqc.passes.lower_to_int.tflite import TFLITE_LOWERINGS
 from mrqc.targets import Semantics, Target
 
-_RULE_MODULES = (activation, contraction, elementwise, layout, pooling, reduction, rescale)
+_RULE_MODULES = (activation, contraction, elementwise, layout, pooling, reduction, rescale, resize)
 LOWERINGS.seal(NN_OPS)
 
 _RULES: Mapping[Semantics, RuleTable[LoweringRule]] = MappingProxyType(

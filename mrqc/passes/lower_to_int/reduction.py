@@ -8,7 +8,7 @@ from mrqc.ir.op import Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.passes.lower_to_int.multipliers import RefusalError, requantization
-from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, result_scale, symmetric_scale
+from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale, symmetric_scale
 
 
 @LOWERINGS.register(nn.Mean, nn.Sum)
@@ -36,3 +36,11 @@ def _as_image(op: nn.Mean | nn.Sum, site: Site) -> tuple[Value, tuple[int, int]]
     rows, columns, channels = math.prod(shape[1:first]), op.count, math.prod(shape[last + 1 :])
     image = site.emit(int_ops.Reshape(op.input, (shape[0], rows, columns, channels)))
     return image, (1, columns)
+
+
+@LOWERINGS.register(nn.ArgMax)
+def lower_arg_max(op: Op, site: Site) -> Value:
+    """The greatest code is the greatest value."""
+    assert isinstance(op, nn.ArgMax)
+    per_tensor(op.input)
+    return site.emit(int_ops.ArgMax(op.input, op.axis, op.keep_dims, op.smallest, op.element))

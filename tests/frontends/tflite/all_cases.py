@@ -3,11 +3,20 @@
 import cases_activation
 import cases_elementwise
 import cases_layout
+import cases_moves
 import cases_pooling
 import cases_quantize
 import cases_reduction
 from single_ops import REGISTRY, OperatorCases
 
-FAMILIES = (cases_activation, cases_elementwise, cases_layout, cases_pooling, cases_quantize, cases_reduction)
+FAMILIES = (
+    cases_activation,
+    cases_elementwise,
+    cases_layout,
+    cases_moves,
+    cases_pooling,
+    cases_quantize,
+    cases_reduction,
+)
 
 ALL_CASES: tuple[OperatorCases, ...] = tuple(sorted(REGISTRY, key=lambda cases: (cases.builtin, REGISTRY.index(cases))))

@@ -12,7 +12,7 @@ from mrqc.passes.lower_to_int.rules import Site
 @ONNXRUNTIME_LOWERINGS.register(
     nn.Mean,
     nn.Sum,
-    nn.Dequantize,
+    nn.ResizeBilinear,
 )
 def refuse(op: Op, site: Site) -> Value:
     """Refuse, naming the op and the target."""

@@ -1,10 +1,19 @@
 """The arithmetic of TensorFlow Lite's reference kernels, op by op."""
 
 from mrqc.ops import NN_OPS
-from mrqc.passes.lower_to_int.tflite import activation, contraction, elementwise, layout, pooling, reduction, rescale
+from mrqc.passes.lower_to_int.tflite import (
+    activation,
+    contraction,
+    elementwise,
+    layout,
+    pooling,
+    reduction,
+    rescale,
+    resize,
+)
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 
-_RULE_MODULES = (activation, contraction, elementwise, layout, pooling, reduction, rescale)
+_RULE_MODULES = (activation, contraction, elementwise, layout, pooling, reduction, rescale, resize)
 TFLITE_LOWERINGS.seal(NN_OPS)
 
 __all__ = ["TFLITE_LOWERINGS"]

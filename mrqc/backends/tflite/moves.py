@@ -1,0 +1,123 @@
+"""Pads, slices, choices, concatenations, searches and changes of size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrqc.backends.tflite.file import Options
+from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
+from mrqc.ir import Data, Op
+from mrqc.ops import nn
+
+_NEAREST = {
+    nn.Coordinates.ASYMMETRIC: nn.Nearest.FLOOR,
+    nn.Coordinates.HALF_PIXEL: nn.Nearest.PREFER_CEIL,
+    nn.Coordinates.ALIGN_CORNERS: nn.Nearest.PREFER_CEIL,
+}
+"""How the runtime rounds to the nearest pixel."""
+
+
+@TFLITE_EXPORTS.register(nn.Pad)
+def export_pad(op: Op, site: Site) -> None:
+    """``PAD`` with zeros, ``PADV2`` with another value."""
+    assert isinstance(op, nn.Pad)
+    inputs = [site.operand(op.input), _amounts(op.padding, site)]
+    if op.value == 0.0:
+        site.finish("PAD", inputs, Options("PadOptions"))
+        return
+    element = op.input.type.element
+    real = np.asarray([op.value], np.float64)
+    if element.quantization is None:
+        data = Data(real.astype(np.float32))
+    else:
+        data = Data.of(element.quantization.quantize(real, element.dtype.minimum, element.dtype.maximum), element.dtype)
+    site.finish("PADV2", [*inputs, site.writer.constant("value", data, element)], Options("PadV2Options"))
+
+
+@TFLITE_EXPORTS.register(nn.MirrorPad)
+def export_mirror_pad(op: Op, site: Site) -> None:
+    """``MIRROR_PAD``."""
+    assert isinstance(op, nn.MirrorPad)
+    options = Options("MirrorPadOptions", (("Mode", int(op.mode is nn.Mirror.SYMMETRIC)),))
+    site.finish("MIRROR_PAD", [site.operand(op.input), _amounts(op.padding, site)], options)
+
+
+@TFLITE_EXPORTS.register(nn.Concat)
+def export_concat(op: Op, site: Site) -> None:
+    """``CONCATENATION``, behind a ``QUANTIZE`` where an input has another scale."""
+    assert isinstance(op, nn.Concat)
+    inputs = [
+        site.operand(value)
+        if value.type.element == op.element
+        else site.step(
+            "QUANTIZE", [site.operand(value)], value.type.with_element(op.element), Options("QuantizeOptions")
+        )
+        for value in op.inputs
+    ]
+    site.finish("CONCATENATION", inputs, Options("ConcatenationOptions", (("Axis", op.axis),)))
+
+
+@TFLITE_EXPORTS.register(nn.Slice)
+def export_slice(op: Op, site: Site) -> None:
+    """``STRIDED_SLICE``; masks stand for ends beyond the first element."""
+    assert isinstance(op, nn.Slice)
+    ends = [begin + size * stride for begin, size, stride in zip(op.begin, op.size, op.strides, strict=True)]
+    mask = sum(1 << axis for axis, end in enumerate(ends) if end < 0)
+    names = (("begin", op.begin), ("end", tuple(ends)), ("strides", op.strides))
+    inputs = [site.operand(op.input), *(site.writer.integers(name, numbers) for name, numbers in names)]
+    site.finish("STRIDED_SLICE", inputs, Options("StridedSliceOptions", (("EndMask", mask),)))
+
+
+@TFLITE_EXPORTS.register(nn.Take)
+def export_take(op: Op, site: Site) -> None:
+    """``GATHER``."""
+    assert isinstance(op, nn.Take)
+    inputs = [site.operand(op.input), site.writer.integers("indices", op.indices)]
+    site.finish("GATHER", inputs, Options("GatherOptions", (("Axis", op.axis),)))
+
+
+@TFLITE_EXPORTS.register(nn.ArgMax)
+def export_arg_max(op: Op, site: Site) -> None:
+    """``ARG_MAX`` and ``ARG_MIN``."""
+    assert isinstance(op, nn.ArgMax)
+    if op.keep_dims:
+        raise RefusalError("a search that keeps its axis", "reshape behind it")
+    # The numbers of INT32 and INT64 in the schema.
+    output_type = 2 if op.element.dtype.bytes == 4 else 4
+    name = "ArgMin" if op.smallest else "ArgMax"
+    inputs = [site.operand(op.input), site.writer.integers("axis", (op.axis,))]
+    site.finish(
+        "ARG_MIN" if op.smallest else "ARG_MAX", inputs, Options(f"{name}Options", (("OutputType", output_type),))
+    )
+
+
+@TFLITE_EXPORTS.register(nn.ResizeBilinear)
+def export_resize_bilinear(op: Op, site: Site) -> None:
+    """``RESIZE_BILINEAR``."""
+    assert isinstance(op, nn.ResizeBilinear)
+    if op.coordinates not in _NEAREST:
+        raise RefusalError(f"TFLite has no bilinear interpolation with coordinates {op.coordinates}")
+    _resize("RESIZE_BILINEAR", "ResizeBilinearOptions", op, site)
+
+
+@TFLITE_EXPORTS.register(nn.ResizeNearest)
+def export_resize_nearest(op: Op, site: Site) -> None:
+    """``RESIZE_NEAREST_NEIGHBOR``."""
+    assert isinstance(op, nn.ResizeNearest)
+    if _NEAREST.get(op.coordinates) is not op.rounding:
+        raise RefusalError(f"TFLite does not resize to the nearest pixel by {op.coordinates}, {op.rounding}")
+    _resize("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions", op, site)
+
+
+def _resize(builtin: str, options: str, op: nn.ResizeBilinear | nn.ResizeNearest, site: Site) -> None:
+    if op.element != op.input.type.element:
+        raise RefusalError("a change of size that changes the scale", "quantize behind it")
+    fields = (
+        ("AlignCorners", op.coordinates is nn.Coordinates.ALIGN_CORNERS),
+        ("HalfPixelCenters", op.coordinates is nn.Coordinates.HALF_PIXEL),
+    )
+    site.finish(builtin, [site.operand(op.input), site.writer.integers("size", op.size)], Options(options, fields))
+
+
+def _amounts(padding: tuple[int, ...], site: Site) -> int:
+    return site.writer.integers("padding", np.asarray(padding, np.int32).reshape(-1, 2))
