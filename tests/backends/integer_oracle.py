@@ -197,6 +197,46 @@ def reduce_sum(op: ops.Sum, codes: Array) -> Array:
     return result
 
 
+def box(op: ops.Slice, codes: Array) -> Array:
+    # The leading axis may hold several batches of the module; where that can be, it is whole.
+    size = (codes.shape[0], *op.size[1:]) if op.size[0] == op.input.type.shape[0] else op.size
+    result = np.empty(size, object)
+    for index in np.ndindex(*size):
+        result[index] = codes[tuple(b + i * s for b, i, s in zip(op.begin, index, op.strides, strict=True))]
+    return result
+
+
+def pad(op: ops.Pad, codes: Array) -> Array:
+    shape = [
+        before + n + after for n, before, after in zip(codes.shape, op.padding[::2], op.padding[1::2], strict=True)
+    ]
+    result = np.full(shape, op.code, object)
+    for index in np.ndindex(*codes.shape):
+        result[tuple(i + before for i, before in zip(index, op.padding[::2], strict=True))] = codes[index]
+    return result
+
+
+def arg_max(op: ops.ArgMax, codes: Array) -> Array:
+    lines = np.moveaxis(codes, op.axis, -1)
+    result = np.empty(lines.shape[:-1], object)
+    for index in np.ndindex(*result.shape):
+        line = list(lines[index])
+        result[index] = line.index(min(line) if op.smallest else max(line))
+    return np.expand_dims(result, op.axis) if op.keep_dims else result
+
+
+def resize_bilinear(op: ops.ResizeBilinear, images: Array) -> Array:
+    one, rows, columns = 1 << op.bits, op.rows, op.columns
+    result = np.empty((images.shape[0], len(rows.lower), len(columns.lower), images.shape[3]), object)
+    for n, y, x, c in np.ndindex(*result.shape):
+        total = 0
+        for row, down in ((rows.lower[y], one - rows.weight[y]), (rows.upper[y], rows.weight[y])):
+            total += down * images[n, row, columns.lower[x], c] * (one - columns.weight[x])
+            total += down * images[n, row, columns.upper[x], c] * columns.weight[x]
+        result[n, y, x, c] = divided(total, 2 * op.bits, op.rounding)
+    return result
+
+
 ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.Constant: lambda op: op.value.array.astype(object),
     ops.Conv2D: conv2d,
@@ -208,6 +248,12 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.AveragePool2D: lambda op, images: pool(op, images, lambda found: requantized(sum(found), op.requantize, 0)),
     ops.MeanPool2D: lambda op, images: pool(op, images, lambda found: mean_half_away(found, op.minimum, op.maximum)),
     ops.Sum: reduce_sum,
+    ops.ArgMax: arg_max,
+    ops.Slice: box,
+    ops.Take: lambda op, codes: np.stack([codes.take(index, op.axis) for index in op.indices], op.axis),
+    ops.Pad: pad,
+    ops.Concat: lambda op, *arrays: np.concatenate(arrays, op.axis),
+    ops.ResizeBilinear: resize_bilinear,
     ops.MaxPool2D: lambda op, images: pool(op, images, max),
     ops.Clamp: clamp,
     ops.Softmax: softmax,

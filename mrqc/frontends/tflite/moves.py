@@ -147,7 +147,7 @@ def import_gather(site: Site) -> Value:
         raise UnsupportedOperatorError("batch axes are not supported", "possible: batch_dims 0")
     axis = site.axis(site.integer("axis"), value.type.rank)
     places = site.constant(1, "indices").array
-    if places.dtype not in (np.int32, np.int64, np.int16):
+    if not np.issubdtype(places.dtype, np.integer):
         raise UnsupportedOperatorError(f"indices of type {places.dtype}")
     taken = site.emit(nn.Take(value, axis, tuple(int(place) for place in places.reshape(-1))))
     shape = value.type.shape

@@ -13,6 +13,7 @@ from mrqc.passes.lower_to_int.rules import Site
     nn.Mean,
     nn.Sum,
     nn.ResizeBilinear,
+    nn.Dequantize,
 )
 def refuse(op: Op, site: Site) -> Value:
     """Refuse, naming the op and the target."""
