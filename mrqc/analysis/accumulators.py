@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from mrqc.analysis.ranges import CodeRange, code_ranges
 from mrqc.ir import Graph, Module, Op, Value
-from mrqc.ops.int import Add, AveragePool2D, Constant, Conv2D, FullyConnected, Rescale, RescaledAdd, Sum
+from mrqc.ops.int import (
+    Add,
+    AveragePool2D,
+    Constant,
+    Conv2D,
+    FullyConnected,
+    Mul,
+    Prelu,
+    Rescale,
+    RescaledAdd,
+    Sum,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,8 @@ def accumulator_bounds(
     For a contraction it is the greatest, over the output channels, of ``sum(max(|low * w|, |high * w|)) +
     |bias|`` with the input's codes from ``low`` to ``high`` and the weights, both less their zero points: what
     the triangle inequality says of any subset of the products in any order. Pools and additions likewise; a
-    rescale counts as the accumulation of one difference. Softmax has its own limit and is absent, as are all ops that do not accumulate.
+    rescale counts as the accumulation of one difference. Softmax has its own limit and is absent, as are all
+    ops that do not accumulate.
 
     Args:
         module: An ``int.*`` module.
@@ -61,10 +73,17 @@ def _bound(op: Op, graph: Graph, ranges: Mapping[Value, CodeRange]) -> Accumulat
             return _contraction_bound(op, graph, ranges)
         case Add():
             lhs, rhs = _magnitude(ranges[op.lhs]), _magnitude(ranges[op.rhs])
-            return AccumulatorBound(lhs * op.lhs_multiplier + rhs * op.rhs_multiplier)
+            return AccumulatorBound(lhs * abs(op.lhs_multiplier) + rhs * abs(op.rhs_multiplier))
         case RescaledAdd():
             reach = op.lhs_scaling.reach(*ranges[op.lhs]) + op.rhs_scaling.reach(*ranges[op.rhs])
             return AccumulatorBound(reach)
+        case Mul():
+            lhs = _distance(ranges[op.lhs], op.lhs_zero_point)
+            return AccumulatorBound(lhs * _distance(ranges[op.rhs], op.rhs_zero_point))
+        case Prelu():
+            distance = _distance(ranges[op.input], op.input_zero_point)
+            # What lies above zero is not multiplied by the slope.
+            return AccumulatorBound(distance * max(1, _distance(ranges[op.slope], op.slope_zero_point)))
         case AveragePool2D():
             return AccumulatorBound(op.kernel[0] * op.kernel[1] * _magnitude(ranges[op.input]))
         case Rescale():
@@ -107,3 +126,8 @@ def _centred(codes: CodeRange, zero_point: int) -> CodeRange:
 
 def _magnitude(codes: CodeRange) -> int:
     return max(abs(codes[0]), abs(codes[1]))
+
+
+def _distance(codes: CodeRange, zero_point: int) -> int:
+    """Return how far a code can be from a zero point."""
+    return _magnitude(_centred(codes, zero_point))

@@ -46,12 +46,22 @@ def _keeps_images_apart(op: Op, stationary: Container[Value]) -> bool:
             return op.weight in stationary and (op.bias is None or op.bias in stationary)
         case nn_elementwise.BinaryBase() | int_elementwise.BinaryBase():
             return all(_keeps_its_batch(op.lhs, op.rhs, stationary))
-        case nn.Softmax():
-            return op.input.type.rank > 1
+        case nn.Prelu() | int_ops.Prelu():
+            return all(_keeps_its_batch(op.input, op.slope, stationary))
+        case _:
+            return _works_along_rows(op, stationary)
+
+
+def _works_along_rows(op: Op, stationary: Container[Value]) -> bool:
+    """Return whether an op treats elements or rows one by one, with tables that depend on no input."""
+    tables_stand = all(operand in stationary for operand in op.operands[1:])
+    match op:
+        case nn.Softmax() | nn.LogSoftmax() | int_ops.LogSoftmax() | int_ops.InterpolatedSoftmax():
+            return op.input.type.rank > 1 and tables_stand
         case int_ops.Softmax() | int_ops.ReciprocalSoftmax() | int_ops.FloatSoftmax():
-            return op.input.type.rank > 1 and op.table in stationary
+            return op.input.type.rank > 1 and tables_stand
         case int_ops.Table() | int_ops.FloatAveragePool2D():
-            return op.table in stationary
+            return tables_stand
         case int_ops.PairTable():
             return op.table in stationary and all(_keeps_its_batch(op.lhs, op.rhs, stationary))
         case nn.Concat() | int_ops.Concat():
@@ -97,6 +107,12 @@ _POINTWISE_OR_POOL: tuple[type[Op], ...] = (
     nn.ResizeBilinear,
     nn.ResizeNearest,
     nn.Clip,
+    nn.LeakyRelu,
+    nn.Elu,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.HardSwish,
+    nn.HardSigmoid,
     nn.Quantize,
     nn.Dequantize,
     int_ops.AveragePool2D,

@@ -61,15 +61,33 @@ TIES: RuleTable[TieRule] = RuleTable("scale tie")
 """For each ``nn`` op: the ties between its operands and its result, given whether the target only shifts."""
 
 
-@TIES.register(nn.Constant, nn.Conv2D, nn.FullyConnected, nn.Softmax, nn.Dequantize, nn.ArgMax)
+@TIES.register(
+    nn.Constant,
+    nn.Conv2D,
+    nn.FullyConnected,
+    nn.Softmax,
+    nn.LogSoftmax,
+    nn.LeakyRelu,
+    nn.Elu,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.HardSwish,
+    nn.HardSigmoid,
+    nn.Mul,
+    nn.Prelu,
+    nn.Dequantize,
+    nn.ArgMax,
+)
 def _no_ties(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
-    """Weights take up the difference of the scales; softmax goes through a table."""
+    """Weights take up the difference of the scales; functions go through a table; products are not tied in pairs."""
     del op, result, only_shifts
     return iter(())
 
 
 @TIES.register(
     nn.MaxPool2D,
+    nn.Maximum,
+    nn.Minimum,
     nn.Clip,
     nn.Reshape,
     nn.Transpose,
@@ -90,7 +108,7 @@ def _same_codes(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
             yield Tie(operand, result, exact=True)
 
 
-@TIES.register(nn.Add)
+@TIES.register(nn.Add, nn.Sub)
 def _add(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
     """Each operand is shifted onto the grid of the result."""
     if only_shifts:

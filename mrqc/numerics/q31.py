@@ -31,7 +31,7 @@ def multiply_q31(first: Fixed | int, second: Fixed | int) -> Fixed:
     return (np.asarray(first, np.int64) * second + (1 << 30)) >> 31
 
 
-def shift_saturating(values: Fixed, bits: int) -> Fixed:
+def shift_saturating(values: Fixed, bits: Fixed | int) -> Fixed:
     """Return ``values * 2**bits``, confined to 32 bits."""
     return np.clip(values << bits, _LEAST, GREATEST)
 
@@ -76,3 +76,28 @@ def leading_bit(values: Fixed) -> Fixed:
     """Return the position of the highest bit that is set, for ``values`` from 1 to 2**32 - 1."""
     _, exponents = np.frexp(values.astype(np.float64))
     return exponents.astype(np.int64) - 1
+
+
+def logarithm_q5(values: Fixed) -> Fixed:
+    """Return ``log(values)`` in Q5.26 for ``values`` in Q12.19 from 1 up.
+
+    The number is normalised in two ways, an octave and half an octave wide, of which one is near 2**-1/4; from there on
+    a rational function.
+    """
+    root_of_half, fourth_root_of_half = 1518500250, 1805811301
+    quarter = 1 << 23
+    leading_zeros = 31 - leading_bit(values)
+    first = shift_saturating(multiply_q31(shift_saturating(values, leading_zeros - 1), root_of_half), 1)
+    first_power = np.minimum(shift_saturating(12 - leading_zeros, 25) + quarter, GREATEST)
+    headroom = 30 - leading_bit(multiply_q31(values, root_of_half))
+    second = shift_saturating(values, headroom)
+    second_power = np.maximum(shift_saturating(12 - headroom, 25) - quarter, _LEAST)
+    r = np.minimum(first, second)
+    power = np.maximum(first_power, second_power)
+    p = (r + fourth_root_of_half + 1) >> 1
+    q = 2 * (r - fourth_root_of_half)
+    square = multiply_q31(q, q)
+    numerator = multiply_q31(q, r) + multiply_q31(multiply_q31(q, square), 117049297)
+    denominator = multiply_q31(p, 1057819769 + q + multiply_q31(square, 127690142)) + multiply_q31(q, 638450708)
+    fraction = multiply_q31(shift_rounding(numerator, 6), reciprocal_of_one_plus(denominator))
+    return shift_saturating(multiply_q31(power, 1488522236) + fraction, 1)

@@ -32,3 +32,9 @@ def result_shape(lhs: Value, rhs: Value) -> tuple[int, ...]:
     shape = broadcast_shape(lhs.type.shape, rhs.type.shape)
     assert shape is not None, "called only where broadcast_problems found nothing"
     return shape
+
+
+def slope_problems(input_: Value, slope: Value) -> Iterator[str]:
+    """Yield a sentence where the slope of a PReLU cannot be stretched over its input."""
+    if broadcast_shape(input_.type.shape, slope.type.shape) != input_.type.shape:
+        yield f"a slope of shape {list(slope.type.shape)} cannot be stretched over {list(input_.type.shape)}"

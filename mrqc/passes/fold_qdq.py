@@ -18,7 +18,19 @@ from mrqc.passes.definition import Exactness, Pass
 
 _Layout: TypeAlias = nn.Reshape | nn.Transpose
 _Contraction: TypeAlias = nn.Conv2D | nn.FullyConnected
-_Clampable: TypeAlias = nn.Conv2D | nn.FullyConnected | nn.Add | nn.AveragePool2D | nn.MaxPool2D
+_Clampable: TypeAlias = nn.Conv2D | nn.FullyConnected | nn.Add | nn.Sub | nn.Mul | nn.AveragePool2D | nn.MaxPool2D
+_Unclamped: TypeAlias = (
+    nn.Maximum
+    | nn.Minimum
+    | nn.Prelu
+    | nn.LeakyRelu
+    | nn.Elu
+    | nn.Sigmoid
+    | nn.Tanh
+    | nn.HardSwish
+    | nn.HardSigmoid
+    | nn.LogSoftmax
+)
 
 
 @dataclass(frozen=True)
@@ -242,7 +254,13 @@ def _quantized(rewriting: _Rewriting, op: Op, clamp: tuple[float, float], elemen
         codes = rewriting.codes(op.input)
         # A probability lies in [0, 1] anyway.
         keeps_all = clamp[0] <= 0 and clamp[1] >= 1
-        return nn.Softmax(codes, element) if codes is not None and op.element == FLOAT and keeps_all else None
+        return (
+            replace(op, input=codes, element=element)
+            if codes is not None and op.element == FLOAT and keeps_all
+            else None
+        )
+    if isinstance(op, _Unclamped):
+        return _quantized_function(rewriting, op, clamp, element)
     if not isinstance(op, _Clampable) or op.element != FLOAT:
         return None
     operands = _operand_codes(rewriting, op)
@@ -253,6 +271,18 @@ def _quantized(rewriting: _Rewriting, op: Op, clamp: tuple[float, float], elemen
         clamp=intersect_clamps(op.clamp, clamp),
         element=element,
     )
+
+
+def _quantized_function(
+    rewriting: _Rewriting, op: _Unclamped, clamp: tuple[float, float], element: Element
+) -> Op | None:
+    """Return a float op without a clamp as one on codes; a clamp behind it must stay."""
+    if op.element != FLOAT or clamp != UNBOUNDED:
+        return None
+    operands = {operand: rewriting.codes(operand) for operand in op.operands}
+    if None in operands.values():
+        return None
+    return replace(op.map_operands(lambda operand: operands[operand] or operand), element=element)
 
 
 def _operand_codes(rewriting: _Rewriting, op: _Clampable) -> dict[Value, Value] | None:

@@ -76,7 +76,7 @@ class Legalize(Pass):
             yield f"rounds {requantize.rounding}, the target {scheme.rounding} (requantize.rounding)"
         multipliers = [*requantize.multiplier]
         if isinstance(op, int_ops.Add):
-            multipliers += [op.lhs_multiplier, op.rhs_multiplier]
+            multipliers += [abs(op.lhs_multiplier), abs(op.rhs_multiplier)]
         if scheme.only_shifts and any(multiplier & (multiplier - 1) for multiplier in multipliers):
             yield "needs a multiplier that is no power of two (requantize.multiplier)"
         low, high = scheme.shift

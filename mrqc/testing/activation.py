@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mrqc.ir import DType, Element, Value
+from mrqc.ir import DType, Element, Op, Value
+from mrqc.numerics import Rounding, fixed_point_multiplier
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.testing.arrays import code_arrays
-from mrqc.testing.draft import ROW_LIMIT, Draft, Limits, Spread, is_activation, is_quantized, strategy_for
+from mrqc.testing.draft import ROW_LIMIT, Draft, Extend, Limits, Spread, is_activation, is_quantized, strategy_for
 from mrqc.testing.types import label_scales, single_precision
 
 TABLE_ENTRIES = 256
@@ -34,7 +37,38 @@ def nn_softmax(draft: Draft, operand: Value) -> Value:
         element = Element.per_tensor(dtype, scale)
     else:
         element = Element.per_tensor(dtype, 2.0**-8, dtype.minimum)
-    return draft.emit(nn.Softmax(operand, element), Spread(0.0, 1.0))
+    return draft.emit(nn.Softmax(operand, draft.draw(st.sampled_from((1.0, 0.5))), element), Spread(0.0, 1.0))
+
+
+@strategy_for(nn.LogSoftmax, accepts=is_quantized)
+def nn_log_softmax(draft: Draft, operand: Value) -> Value:
+    """Append a log-softmax."""
+    spread = Spread(-16.0, 0.0)
+    return draft.emit(nn.LogSoftmax(operand, draft.element_for(spread)), spread)
+
+
+def _function_strategy(make: Callable[[Value, Element], Op], low: float | None, high: float | None) -> Extend:
+    """Return how a function of one number is appended; a limit of None is that of the operand."""
+
+    def extend(draft: Draft, operand: Value) -> Value:
+        source = draft.spreads[operand]
+        least = min(source.low, -1.0) if low is None else low
+        spread = Spread(least, max(source.high, 0.0) if high is None else high)
+        return draft.emit(make(operand, draft.element_for(spread)), spread)
+
+    return extend
+
+
+_FUNCTIONS: Mapping[type[Op], tuple[Callable[[Value, Element], Op], float | None, float | None]] = {
+    nn.LeakyRelu: (lambda value, element: nn.LeakyRelu(value, single_precision(0.1), element), None, None),
+    nn.Elu: (lambda value, element: nn.Elu(value, 1.0, element), -1.0, None),
+    nn.Sigmoid: (nn.Sigmoid, 0.0, 1.0),
+    nn.Tanh: (nn.Tanh, -1.0, 1.0),
+    nn.HardSwish: (nn.HardSwish, -0.5, None),
+    nn.HardSigmoid: (lambda value, element: nn.HardSigmoid(value, single_precision(0.2), 0.5, element), 0.0, 1.0),
+}
+for _op, _parts in _FUNCTIONS.items():
+    strategy_for(_op, accepts=is_quantized)(_function_strategy(*_parts))
 
 
 @strategy_for(int_ops.Clamp, accepts=is_activation)
@@ -75,6 +109,43 @@ def int_reciprocal_softmax(draft: Draft, operand: Value) -> Value:
     table = draft.constant(int_ops.Constant, entries, Element(DType.I32))
     element = Element.per_tensor(dtype, 2.0 ** (-8 * dtype.bytes), dtype.minimum)
     return draft.emit(int_ops.ReciprocalSoftmax(operand, table, element))
+
+
+@strategy_for(int_ops.LogSoftmax, accepts=_is_narrow_row)
+def int_log_softmax(draft: Draft, operand: Value) -> Value:
+    """Append a log-softmax at any scale of its input."""
+    scale = draft.draw(st.sampled_from((2.0**-6, 2.0**-8, 2.0**-4, 0.3)))
+    distances = np.arange(TABLE_ENTRIES)
+    radius = draft.draw(st.integers(1, min(TABLE_ENTRIES, int(31 / scale)) - 1))
+    near = distances <= radius
+    differences = np.where(near, np.rint(-scale * distances * 2.0**26), 0).astype(np.int64)
+    powers = np.where(near, np.minimum(np.rint(2.0**31 * np.exp(-scale * distances)), 2**31 - 1), 0).astype(np.int64)
+    first, second = (draft.constant(int_ops.Constant, codes, Element(DType.I32)) for codes in (differences, powers))
+    dtype = draft.draw(st.sampled_from((DType.I8, DType.U8)))
+    element = Element.per_tensor(dtype, 2.0**-4, dtype.maximum)
+    factor = fixed_point_multiplier(2.0**-26 / scale, 31)
+    rounding = draft.draw(st.sampled_from((Rounding.DOUBLE, Rounding.HALF_UP)))
+    return draft.emit(
+        int_ops.LogSoftmax(operand, first, second, radius, factor.multiplier, factor.shift, rounding, element)
+    )
+
+
+def _is_wide_row(_limits: Limits, value: Value) -> bool:
+    type_ = value.type
+    return type_.dtype is DType.I16 and type_.rank > 0 and type_.shape[-1] <= ROW_LIMIT
+
+
+@strategy_for(int_ops.InterpolatedSoftmax, accepts=_is_wide_row)
+def int_interpolated_softmax(draft: Draft, operand: Value) -> Value:
+    """Append a softmax of 16-bit codes at any scale of its input."""
+    places = np.arange(513)
+    powers = np.minimum(np.rint(2.0**15 * np.exp((places - 512) * 10 / 512)), 2**15 - 1).astype(np.int64)
+    shares = np.minimum(np.rint(2.0**15 / (1 + places / 512)), 2**15 - 1).astype(np.int64)
+    first, second = (draft.constant(int_ops.Constant, codes, Element(DType.I16)) for codes in (powers, shares))
+    multiplier, shift = draft.draw(st.tuples(st.integers(1 << 30, (1 << 31) - 1), st.integers(25, 36)))
+    rounding = draft.draw(st.sampled_from((Rounding.DOUBLE, Rounding.HALF_UP)))
+    element = Element.per_tensor(DType.I16, 2.0**-15)
+    return draft.emit(int_ops.InterpolatedSoftmax(operand, first, second, multiplier, shift, rounding, element))
 
 
 @strategy_for(int_ops.Softmax, accepts=_is_narrow_row)

@@ -33,6 +33,9 @@ INT_LAYERS: tuple[type[Op], ...] = (
     *(int_ops.Conv2D,) * 6,
     *(int_ops.Add,) * 4,
     int_ops.RescaledAdd,
+    int_ops.Mul,
+    int_ops.Maximum,
+    int_ops.Prelu,
     int_ops.FullyConnected,
     int_ops.AveragePool2D,
     int_ops.MeanPool2D,
@@ -45,6 +48,8 @@ INT_LAYERS: tuple[type[Op], ...] = (
     int_ops.Rescale,
     int_ops.Softmax,
     int_ops.ReciprocalSoftmax,
+    int_ops.LogSoftmax,
+    int_ops.InterpolatedSoftmax,
 )
 """What int modules consist of, all of it possible in C; what stands here more than once is drawn as much more often."""
 

@@ -16,6 +16,19 @@ class RefusedByLiteRT(Exception):  # noqa: N818 - not a fault of this program
     """LiteRT does not take the file: the test that built it is wrong, not the importer."""
 
 
+def _interpreter(content: bytes) -> Interpreter:
+    """Return the reference kernels, or the default ones where an operator has no others (ELU)."""
+    try:
+        return Interpreter(
+            model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
+        )
+    except (ValueError, RuntimeError) as error:
+        if "Didn't find op" not in str(error):
+            raise
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return Interpreter(model_content=content, experimental_op_resolver_type=resolver, num_threads=1)
+
+
 class LiteRT:
     """A file, ready to run.
 
@@ -29,9 +42,7 @@ class LiteRT:
             RefusedByLiteRT: The message is LiteRT's.
         """
         try:
-            self._interpreter = Interpreter(
-                model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
-            )
+            self._interpreter = _interpreter(content)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise RefusedByLiteRT(str(error)) from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mrqc.backends.c.binding import Binding
-from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Number, Table, Tensor, struct_record
-from mrqc.ir import Data, Statement
+from mrqc.backends.c.calls import C_RULES, Facts, Fields, KernelCall, Number, Table, Tensor, struct_record
+from mrqc.ir import Data, Statement, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops.int import Clamp, ReciprocalSoftmax, Softmax
 
@@ -48,16 +48,55 @@ def reciprocal_softmax(statement: Statement, facts: Facts) -> KernelCall:
     op = statement.op
     assert isinstance(op, ReciprocalSoftmax)
     dtype = op.element.dtype
-    depth = op.input.type.shape[-1]
-    rows = op.input.type.size // depth
     limits = (("bits", 8 * dtype.bytes), ("least", dtype.minimum), ("greatest", dtype.maximum))
     arguments = (
         Tensor(op.input),
         Table("table", facts.constants[op.table]),
-        struct_record("shape", "reciprocal_softmax_shape", (("rows", rows), ("depth", depth), *limits)),
+        struct_record("shape", "reciprocal_softmax_shape", (*_rows(op.input), *limits)),
         Tensor(statement.result),
     )
     return KernelCall("reciprocal_softmax.c", Binding(input=op.input.type.dtype, output=dtype), arguments)
+
+
+@C_RULES.register(int_ops.LogSoftmax)
+def log_softmax(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a logarithm of a softmax."""
+    op = statement.op
+    assert isinstance(op, int_ops.LogSoftmax)
+    fields = (("radius", op.radius), ("multiplier", op.multiplier), ("shift", op.shift))
+    limits = (("least", op.element.dtype.minimum), ("greatest", op.element.dtype.maximum))
+    arguments = (
+        Tensor(op.input),
+        Table("differences", facts.constants[op.differences]),
+        Table("exponentials", facts.constants[op.exponentials]),
+        struct_record("shape", "log_softmax_shape", (*_rows(op.input), *fields, *limits)),
+        Tensor(statement.result),
+    )
+    binding = Binding(input=op.input.type.dtype, output=op.element.dtype, rounding=op.rounding)
+    return KernelCall("log_softmax.c", binding, arguments)
+
+
+@C_RULES.register(int_ops.InterpolatedSoftmax)
+def interpolated_softmax(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a softmax of 16-bit codes."""
+    op = statement.op
+    assert isinstance(op, int_ops.InterpolatedSoftmax)
+    fields = (("multiplier", op.multiplier), ("shift", op.shift))
+    arguments = (
+        Tensor(op.input),
+        Table("exponentials", facts.constants[op.exponentials]),
+        Table("reciprocals", facts.constants[op.reciprocals]),
+        struct_record("shape", "interpolated_softmax_shape", (*_rows(op.input), *fields)),
+        Tensor(statement.result),
+    )
+    binding = Binding(input=op.input.type.dtype, output=op.element.dtype, rounding=op.rounding)
+    return KernelCall("interpolated_softmax.c", binding, arguments)
+
+
+def _rows(value: Value) -> Fields:
+    """Return the number of rows and their length."""
+    depth = value.type.shape[-1]
+    return (("rows", value.type.size // depth), ("depth", depth))
 
 
 @C_RULES.register(Softmax)

@@ -1,4 +1,4 @@
-"""Additions."""
+"""Element by element."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mrqc.backends.c.broadcast import broadcast_record
 from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Number, Record, Tensor, struct_record
 from mrqc.backends.c.requantize import INT32_MAXIMUM, choose_scaling, scale_arguments
 from mrqc.ir import Statement
-from mrqc.ops.int import Add, OperandScaling, Requantize, RescaledAdd
+from mrqc.ops.int import Add, Maximum, Minimum, Mul, OperandScaling, Prelu, Requantize, RescaledAdd
 from mrqc.ops.int.elementwise import BinaryBase
 
 
@@ -48,6 +48,66 @@ def rescaled_add(statement: Statement, facts: Facts) -> KernelCall:
         Tensor(statement.result),
     )
     return KernelCall("rescaled_add.c", binding, arguments)
+
+
+@C_RULES.register(Mul)
+def mul(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a product."""
+    op = statement.op
+    assert isinstance(op, Mul)
+    binding = _binding(op, op.requantize, facts.bounds[statement.result].magnitude)
+    arguments = (
+        Tensor(op.lhs),
+        Number(op.lhs_zero_point),
+        Tensor(op.rhs),
+        Number(op.rhs_zero_point),
+        broadcast_record(op.lhs, op.rhs),
+        *scale_arguments(op.requantize, binding.scaling),
+        Tensor(statement.result),
+    )
+    return KernelCall("mul.c", binding, arguments)
+
+
+@C_RULES.register(Maximum, Minimum)
+def extremum(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of the greater or the lesser code."""
+    del facts
+    op = statement.op
+    assert isinstance(op, Maximum | Minimum)
+    dtype = op.lhs.type.dtype
+    kernel = "maximum.c" if isinstance(op, Maximum) else "minimum.c"
+    arguments = (Tensor(op.lhs), Tensor(op.rhs), broadcast_record(op.lhs, op.rhs), Tensor(statement.result))
+    return KernelCall(kernel, Binding(input=dtype, output=dtype), arguments)
+
+
+@C_RULES.register(Prelu)
+def prelu(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a PReLU, in 64 bits."""
+    del facts
+    op = statement.op
+    assert isinstance(op, Prelu)
+    positive, code_range = scale_arguments(op.positive, Scaling.WIDE_MULTIPLIER)
+    negative, _ = scale_arguments(op.requantize, Scaling.WIDE_MULTIPLIER)
+    assert isinstance(positive, Record)
+    assert isinstance(negative, Record)
+    arguments = (
+        Tensor(op.input),
+        Number(op.input_zero_point),
+        Tensor(op.slope),
+        Number(op.slope_zero_point),
+        broadcast_record(op.input, op.slope),
+        replace(positive, name="positive"),
+        replace(negative, name="negative"),
+        code_range,
+        Tensor(statement.result),
+    )
+    binding = Binding(
+        input=op.input.type.dtype,
+        other=op.slope.type.dtype,
+        output=op.element.dtype,
+        rounding=op.requantize.rounding,
+    )
+    return KernelCall("prelu.c", binding, arguments)
 
 
 def _binding(op: BinaryBase, requantize: Requantize, magnitude: int) -> Binding:

@@ -14,6 +14,7 @@ _WORDS = """
     static_assert static_cast stderr stdin stdout struct switch template this thread_local throw true try typedef
     typeid typename typeof union unix unsigned using virtual void volatile wchar_t while xor xor_eq
     main memcpy memmove memset memcmp size_t ptrdiff_t arena shape range scale shift lhs_scaling rhs_scaling
+    positive negative
 """
 RESERVED = frozenset(_WORDS.split())
 """What no parameter may be called: the keywords of C and C++, macros that compilers and common headers define, and

@@ -8,9 +8,9 @@ from enum import Enum, auto
 
 from mrqc.analysis.liveness import blocks_for, plan_arena, storage_roots
 from mrqc.ir import Data, Graph, Op, Value
-from mrqc.ops.int import Add, Clamp, Rescale, RescaledAdd, Table
+from mrqc.ops.int import Add, Clamp, Maximum, Minimum, Mul, Prelu, Rescale, RescaledAdd, Table
 
-IN_PLACE: tuple[type[Op], ...] = (Add, Clamp, Rescale, RescaledAdd, Table)
+IN_PLACE: tuple[type[Op], ...] = (Add, Clamp, Maximum, Minimum, Mul, Prelu, Rescale, RescaledAdd, Table)
 """Their kernels read each block of elements before they write it."""
 
 

@@ -20,8 +20,12 @@ from mrqc.ops.int import (
     Concat,
     Conv2D,
     FullyConnected,
+    InterpolatedSoftmax,
+    LogSoftmax,
     MeanPool2D,
+    Mul,
     Pad,
+    Prelu,
     ReciprocalSoftmax,
     RescaledAdd,
     Slice,
@@ -73,7 +77,7 @@ def arithmetic_problems(
             yield from (Diagnostic(text, _where(statement)) for text in _table_problems(op, constants[op.table]))
         if bound is None or statement.result in constants:
             continue
-        if isinstance(op, Add | RescaledAdd | Conv2D | FullyConnected):
+        if isinstance(op, Add | RescaledAdd | Mul | Prelu | Conv2D | FullyConnected):
             if not fits_64_bits(op.requantize, bound.magnitude):
                 yield Diagnostic("the scaled sum does not fit 64 bits", _where(statement))
         elif bound.magnitude > INT32_MAXIMUM:
@@ -99,8 +103,8 @@ def _loops(op: Op) -> tuple[int, int]:
     match op:
         case Transpose():
             return len(merged_axes(op)), TRANSPOSE_RANK
-        case BinaryBase():
-            return len(broadcast_axes(op.lhs, op.rhs)), BROADCAST_RANK
+        case BinaryBase() | Prelu():
+            return len(broadcast_axes(*op.operands)), BROADCAST_RANK
         case Slice():
             return len(sliced_axes(op)[1]), SLICE_RANK
         case Pad():
@@ -117,6 +121,12 @@ def _needed_constants(statement: Statement) -> Iterator[tuple[str, Value]]:
             yield "weights", weight
             if bias is not None:
                 yield "bias", bias
+        case LogSoftmax(differences=differences, exponentials=exponentials):
+            yield "differences", differences
+            yield "exponentials", exponentials
+        case InterpolatedSoftmax(exponentials=exponentials, reciprocals=reciprocals):
+            yield "exponentials", exponentials
+            yield "reciprocals", reciprocals
         case Softmax(table=table) | ReciprocalSoftmax(table=table) | Table(table=table):
             yield "table", table
         case _:

@@ -1,8 +1,8 @@
-"""Clips and softmax."""
+"""Functions of one tensor."""
 
 from __future__ import annotations
 
-from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
+from mrqc.backends.onnx.site import ONNX_EXPORTS, RefusalError, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Layout
 from mrqc.ir import Op
 from mrqc.ops import nn
@@ -24,9 +24,38 @@ def export_softmax(op: Op, site: Site) -> None:
     """``Softmax`` or ``QLinearSoftmax`` over the last axis."""
     assert isinstance(op, nn.Softmax)
     layout = Layout.LOGICAL
+    if op.beta != 1.0:
+        raise RefusalError(f"a softmax with beta {op.beta:.6g}: ONNX has none")
     if site.uses_qoperator(op.input):
         inputs = [*site.codes_and_quantization(op.input, layout), *site.quantization_of(site.result)]
         # The attribute says which of the operator's two meanings is wanted; from 13 on it is one axis.
         site.define_codes(site.node("QLinearSoftmax", inputs, MICROSOFT, axis=-1, opset=13), layout)
         return
     site.define(site.node("Softmax", [site.writer.real(op.input, layout)], axis=-1), layout)
+
+
+@ONNX_EXPORTS.register(nn.LogSoftmax)
+def export_log_softmax(op: Op, site: Site) -> None:
+    """``LogSoftmax`` over the last axis."""
+    assert isinstance(op, nn.LogSoftmax)
+    layout = Layout.LOGICAL
+    site.define(site.node("LogSoftmax", [site.writer.real(op.input, layout)], axis=-1), layout)
+
+
+@ONNX_EXPORTS.register(nn.LeakyRelu, nn.Elu, nn.Sigmoid, nn.Tanh, nn.HardSigmoid)
+def export_function(op: Op, site: Site) -> None:
+    """The operator of the same name, over reals."""
+    assert isinstance(op, nn.LeakyRelu | nn.Elu | nn.Sigmoid | nn.Tanh | nn.HardSigmoid)
+    layout = site.common_layout(op.input)
+    attributes = {name: getattr(op, name) for name in ("alpha", "beta") if hasattr(op, name)}
+    site.define(site.node(type(op).__name__, [site.writer.real(op.input, layout)], **attributes), layout)
+
+
+@ONNX_EXPORTS.register(nn.HardSwish)
+def export_hard_swish(op: Op, site: Site) -> None:
+    """``HardSigmoid`` times its operand, as the operator set that is written has no ``HardSwish``."""
+    assert isinstance(op, nn.HardSwish)
+    layout = site.common_layout(op.input)
+    real = site.writer.real(op.input, layout)
+    gate = site.node("HardSigmoid", [real], alpha=1 / 6, beta=0.5)
+    site.define(site.node("Mul", [real, gate]), layout)

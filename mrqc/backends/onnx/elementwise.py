@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import MICROSOFT
 from mrqc.ir import Op
@@ -23,3 +25,25 @@ def export_add(op: Op, site: Site) -> None:
         return
     reals = [site.writer.real(operand, layout) for operand in (op.lhs, op.rhs)]
     site.define(site.node("Add", reals), layout, op.clamp)
+
+
+_BINARY: Mapping[type[Op], str] = {nn.Sub: "Sub", nn.Mul: "Mul", nn.Maximum: "Max", nn.Minimum: "Min"}
+
+
+@ONNX_EXPORTS.register(nn.Sub, nn.Mul, nn.Maximum, nn.Minimum)
+def export_binary(op: Op, site: Site) -> None:
+    """The operator of the same name, over reals."""
+    assert isinstance(op, nn.Sub | nn.Mul | nn.Maximum | nn.Minimum)
+    layout = site.common_layout(op.lhs, op.rhs)
+    reals = [site.writer.real(operand, layout) for operand in (op.lhs, op.rhs)]
+    clamp = op.clamp if isinstance(op, nn.Sub | nn.Mul) else nn.UNBOUNDED
+    site.define(site.node(_BINARY[type(op)], reals), layout, clamp)
+
+
+@ONNX_EXPORTS.register(nn.Prelu)
+def export_prelu(op: Op, site: Site) -> None:
+    """``PRelu``, over reals."""
+    assert isinstance(op, nn.Prelu)
+    layout = site.common_layout(op.input, op.slope)
+    reals = [site.writer.real(operand, layout) for operand in (op.input, op.slope)]
+    site.define(site.node("PRelu", reals), layout)

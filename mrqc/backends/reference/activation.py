@@ -1,16 +1,17 @@
-"""``nn.clip`` and ``nn.softmax``."""
+"""Functions of one tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
 from mrqc.backends.interpreter import Array, Kernel
-from mrqc.backends.reference.grid import Grid, real_values
+from mrqc.backends.reference.grid import Grid, Real, real_values
 from mrqc.backends.reference.rules import RULES
 from mrqc.ir import Value
-from mrqc.ops.nn import Clip, Softmax
+from mrqc.ops.nn import Clip, Elu, HardSigmoid, HardSwish, LeakyRelu, LogSoftmax, Sigmoid, Softmax, Tanh
 
 
 @RULES.register(Clip)
@@ -24,13 +25,60 @@ def clip(op: Clip, _: Mapping[Value, Array]) -> Kernel:
     return kernel
 
 
+Function: TypeAlias = Callable[[Real], Real]
+_Unary: TypeAlias = LeakyRelu | Elu | Sigmoid | Tanh | HardSwish | HardSigmoid
+
+
+def real_function(op: _Unary) -> Function:
+    """Return what the op computes of real numbers."""
+    match op:
+        case LeakyRelu(alpha=alpha):
+            return lambda x: np.where(x < 0, alpha * x, x)
+        case Elu(alpha=alpha):
+            return lambda x: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0.0)), x)
+        case Sigmoid():
+            # Half the hyperbolic tangent of half the number: no exponential overflows.
+            return lambda x: 0.5 + 0.5 * np.tanh(0.5 * x)
+        case Tanh():
+            return np.tanh
+        case HardSwish():
+            return lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0
+        case HardSigmoid(alpha=alpha, beta=beta):
+            return lambda x: np.clip(alpha * x + beta, 0.0, 1.0)
+
+
+@RULES.register(LeakyRelu, Elu, Sigmoid, Tanh, HardSwish, HardSigmoid)
+def function(op: _Unary, _: Mapping[Value, Array]) -> Kernel:
+    """Return the kernel of a function of one number."""
+    grid = Grid(op.element, op.input.type.rank)
+    apply = real_function(op)
+
+    def kernel(array: Array) -> Array:
+        return grid.encode(apply(real_values(array, op.input.type)) / grid.unit)
+
+    return kernel
+
+
+@RULES.register(LogSoftmax)
+def log_softmax(op: LogSoftmax, _: Mapping[Value, Array]) -> Kernel:
+    """Return the kernel of the logarithm of a softmax along the last axis."""
+    grid = Grid(op.element, op.input.type.rank)
+
+    def kernel(array: Array) -> Array:
+        reals = real_values(array, op.input.type)
+        reals = reals - reals.max(axis=-1, keepdims=True)
+        return grid.encode((reals - np.log(np.exp(reals).sum(axis=-1, keepdims=True))) / grid.unit)
+
+    return kernel
+
+
 @RULES.register(Softmax)
 def softmax(op: Softmax, _: Mapping[Value, Array]) -> Kernel:
     """Return the kernel of a softmax along the last axis."""
     grid = Grid(op.element, op.input.type.rank)
 
     def kernel(array: Array) -> Array:
-        reals = real_values(array, op.input.type)
+        reals = op.beta * real_values(array, op.input.type)
         exponentials = np.exp(reals - reals.max(axis=-1, keepdims=True))
         shares = exponentials / exponentials.sum(axis=-1, keepdims=True)
         return grid.encode(shares / grid.unit)

@@ -8,7 +8,7 @@ from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.simulator.requantize import Requantizer, accumulator_dtype
 from mrqc.backends.simulator.rules import RULES, Facts
 from mrqc.numerics import Rounding, divide_by_power_of_two
-from mrqc.ops.int import Add, OperandScaling, RescaledAdd
+from mrqc.ops.int import Add, Maximum, Minimum, Mul, OperandScaling, Prelu, RescaledAdd
 
 
 @RULES.register(Add)
@@ -55,3 +55,42 @@ def scaled(codes: Array, scaling: OperandScaling, rounding: Rounding) -> Array:
     centred <<= scaling.left_shift
     centred *= scaling.multiplier
     return divide_by_power_of_two(centred, scaling.shift, rounding)
+
+
+@RULES.register(Mul)
+def mul(op: Mul, facts: Facts) -> Kernel:
+    """Return the kernel of a product."""
+    requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
+
+    def kernel(lhs: Array, rhs: Array) -> Array:
+        product = (lhs.astype(np.int64) - op.lhs_zero_point) * (rhs.astype(np.int64) - op.rhs_zero_point)
+        flat = product.reshape(-1)
+        return requantize.chunks(product.shape, lambda chunk: flat[chunk])
+
+    return kernel
+
+
+@RULES.register(Maximum)
+def maximum(_: Maximum, __: Facts) -> Kernel:
+    """Return the kernel of the greater code."""
+    return np.maximum
+
+
+@RULES.register(Minimum)
+def minimum(_: Minimum, __: Facts) -> Kernel:
+    """Return the kernel of the lesser code."""
+    return np.minimum
+
+
+@RULES.register(Prelu)
+def prelu(op: Prelu, facts: Facts) -> Kernel:
+    """Return the kernel of a PReLU."""
+    negative = Requantizer(op.requantize, facts.bound, op.element.dtype)
+    positive = Requantizer(op.positive, facts.bound, op.element.dtype)
+
+    def kernel(codes: Array, slope: Array) -> Array:
+        distances = codes.astype(np.int64) - op.input_zero_point
+        products = distances * (slope.astype(np.int64) - op.slope_zero_point)
+        return np.where(distances < 0, negative(products), positive(distances))
+
+    return kernel

@@ -1,8 +1,9 @@
-"""Clips and softmax."""
+"""Functions of one tensor."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
@@ -40,9 +41,92 @@ def export_softmax(op: Op, site: Site) -> None:
         if dtype not in _PROBABILITIES:
             raise RefusalError(f"a softmax of {dtype}: TFLite has one for u8, i8 and i16")
         produced = _PROBABILITIES[dtype]
-    options = Options("SoftmaxOptions", (("Beta", 1.0),))
+    options = Options("SoftmaxOptions", (("Beta", op.beta),))
     if produced == op.element:
         site.finish("SOFTMAX", [site.operand(op.input)], options)
         return
     probabilities = site.step("SOFTMAX", [site.operand(op.input)], site.result.type.with_element(produced), options)
     site.finish_limits(probabilities, nn.UNBOUNDED, produced)
+
+
+_SIGMOIDS: dict[DType, Element] = {
+    DType.U8: Element.per_tensor(DType.U8, 1 / 256, 0),
+    DType.I8: Element.per_tensor(DType.I8, 1 / 256, -128),
+    DType.I16: Element.per_tensor(DType.I16, 1 / 32768, 0),
+}
+_LOGARITHMS: dict[DType, Element] = {
+    DType.U8: Element.per_tensor(DType.U8, 1 / 16, 255),
+    DType.I8: Element.per_tensor(DType.I8, 1 / 16, 127),
+}
+_TANHS: dict[DType, Element] = {DType.I16: Element.per_tensor(DType.I16, 1 / 32768, 0)}
+"""Quantizations that results always have, by type."""
+
+
+@TFLITE_EXPORTS.register(nn.LeakyRelu)
+def export_leaky_relu(op: Op, site: Site) -> None:
+    """``LEAKY_RELU``."""
+    assert isinstance(op, nn.LeakyRelu)
+    site.finish("LEAKY_RELU", [site.operand(op.input)], Options("LeakyReluOptions", (("Alpha", op.alpha),)))
+
+
+@TFLITE_EXPORTS.register(nn.Elu)
+def export_elu(op: Op, site: Site) -> None:
+    """``ELU``, of floats and i8 with alpha 1."""
+    assert isinstance(op, nn.Elu)
+    if op.alpha != 1.0 or (op.element.is_quantized and op.element.dtype is not DType.I8):
+        raise RefusalError(f"an ELU of {op.element.dtype} with alpha {op.alpha:.6g}: TFLite has it for i8 with alpha 1")
+    site.finish("ELU", [site.operand(op.input)])
+
+
+@TFLITE_EXPORTS.register(nn.Sigmoid)
+def export_sigmoid(op: Op, site: Site) -> None:
+    """``LOGISTIC``, and a ``QUANTIZE`` where the result is not at the scale that it always has."""
+    assert isinstance(op, nn.Sigmoid)
+    _finish_at(site, "LOGISTIC", op, _SIGMOIDS)
+
+
+@TFLITE_EXPORTS.register(nn.Tanh)
+def export_tanh(op: Op, site: Site) -> None:
+    """``TANH``, and for i16 a ``QUANTIZE`` where the result is not at the scale that it always has."""
+    assert isinstance(op, nn.Tanh)
+    _finish_at(site, "TANH", op, _TANHS)
+
+
+@TFLITE_EXPORTS.register(nn.LogSoftmax)
+def export_log_softmax(op: Op, site: Site) -> None:
+    """``LOG_SOFTMAX``, and a ``QUANTIZE`` where the result is not at the scale that it always has."""
+    assert isinstance(op, nn.LogSoftmax)
+    _finish_at(site, "LOG_SOFTMAX", op, _LOGARITHMS, Options("LogSoftmaxOptions"))
+
+
+@TFLITE_EXPORTS.register(nn.HardSwish)
+def export_hard_swish(op: Op, site: Site) -> None:
+    """``HARD_SWISH``."""
+    assert isinstance(op, nn.HardSwish)
+    site.finish("HARD_SWISH", [site.operand(op.input)], Options("HardSwishOptions"))
+
+
+@TFLITE_EXPORTS.register(nn.HardSigmoid)
+def refuse_hard_sigmoid(op: Op, site: Site) -> None:
+    """Refuse: TFLite has none."""
+    del site
+    raise RefusalError(f"{op.mnemonic}: TFLite has no such operator")
+
+
+def _finish_at(
+    site: Site,
+    builtin: str,
+    op: nn.Sigmoid | nn.Tanh | nn.LogSoftmax,
+    elements: Mapping[DType, Element],
+    options: Options | None = None,
+) -> None:
+    """Write an operator whose result has one of ``elements``, any other dtype being free."""
+    inputs = [site.operand(op.input)]
+    produced = op.element
+    if produced.is_quantized:
+        produced = elements.get(op.input.type.dtype, op.element)
+    if produced == op.element:
+        site.finish(builtin, inputs, options)
+        return
+    value = site.step(builtin, inputs, site.result.type.with_element(produced), options)
+    site.finish_limits(value, nn.UNBOUNDED, produced)

@@ -14,6 +14,10 @@ _EIGHT_BIT: dict[str, int] = {
     "TRANSPOSE_CONV": 2,
     "BATCH_MATMUL": 2,
     "QUANTIZE": 1,
+    "ELU": 1,
+    "HARD_SWISH": 1,
+    "LEAKY_RELU": 1,
+    "PRELU": 1,
 }
 """Version for signed 8-bit tensors, where it is not 2."""
 
@@ -29,6 +33,7 @@ _SIXTEEN_BIT: dict[str, int] = {
     "SUB": 5,
     "MUL": 4,
     "TRANSPOSE": 4,
+    "LEAKY_RELU": 2,
 }
 """Version for 16-bit tensors, where it is not 3."""
 

@@ -1,4 +1,4 @@
-"""ADD."""
+"""ADD and its kin."""
 
 from __future__ import annotations
 
@@ -22,6 +22,34 @@ def import_add(site: Site) -> Value:
     lhs, rhs, element = read_operands(site)
     check_powers_of_two(site, lhs.type.element, rhs.type.element, element)
     return site.emit(nn.Add(lhs, rhs, fused_clamp(site), element))
+
+
+def import_sub(site: Site) -> Value:
+    """As ADD."""
+    lhs, rhs, element = read_operands(site)
+    check_powers_of_two(site, lhs.type.element, rhs.type.element, element)
+    return site.emit(nn.Sub(lhs, rhs, fused_clamp(site), element))
+
+
+def import_mul(site: Site) -> Value:
+    """Tensors that can be stretched over each other, floats or codes; a clamp as fused activation."""
+    lhs, rhs, element = read_operands(site)
+    return site.emit(nn.Mul(lhs, rhs, fused_clamp(site), element))
+
+
+def import_maximum(site: Site) -> Value:
+    """Tensors that can be stretched over each other, floats or codes."""
+    return site.emit(nn.Maximum(*read_operands(site)))
+
+
+def import_minimum(site: Site) -> Value:
+    """Tensors that can be stretched over each other, floats or codes."""
+    return site.emit(nn.Minimum(*read_operands(site)))
+
+
+def import_prelu(site: Site) -> Value:
+    """Floats or codes, with a slope that can be stretched over the operand."""
+    return site.emit(nn.Prelu(*read_operands(site)))
 
 
 def read_operands(site: Site) -> tuple[Value, Value, Element]:
@@ -56,5 +84,10 @@ def check_powers_of_two(site: Site, *elements: Element) -> None:
 
 ELEMENTWISE_RULES: Mapping[str, Support] = {
     "ADD": Support(import_add, (2, 2), "AddOptions", (FUSED, "pot_scale_int16")),
+    "SUB": Support(import_sub, (2, 2), "SubOptions", (FUSED, "pot_scale_int16")),
+    "MUL": Support(import_mul, (2, 2), "MulOptions", (FUSED,)),
+    "MAXIMUM": Support(import_maximum, (2, 2), "MaximumMinimumOptions"),
+    "MINIMUM": Support(import_minimum, (2, 2), "MaximumMinimumOptions"),
+    "PRELU": Support(import_prelu, (2, 2)),
 }
 """Operators that combine two tensors element by element."""

@@ -4,10 +4,10 @@ The quantization in their result types says what the codes mean; it has no influ
 """
 
 from mrqc.ir.op import Op
-from mrqc.ops.int.activation import Clamp, ReciprocalSoftmax, Softmax, Table
+from mrqc.ops.int.activation import Clamp, InterpolatedSoftmax, LogSoftmax, ReciprocalSoftmax, Softmax, Table
 from mrqc.ops.int.constant import Constant
 from mrqc.ops.int.contraction import Conv2D, FullyConnected
-from mrqc.ops.int.elementwise import Add, OperandScaling, RescaledAdd
+from mrqc.ops.int.elementwise import Add, Maximum, Minimum, Mul, OperandScaling, Prelu, RescaledAdd
 from mrqc.ops.int.float32 import FLOAT32_OPS, FloatAveragePool2D, FloatRescale, FloatSoftmax, PairTable
 from mrqc.ops.int.layout import Concat, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D, MeanPool2D
@@ -22,6 +22,10 @@ INT_OPS: tuple[type[Op], ...] = (
     FullyConnected,
     Add,
     RescaledAdd,
+    Mul,
+    Maximum,
+    Minimum,
+    Prelu,
     AveragePool2D,
     MeanPool2D,
     MaxPool2D,
@@ -31,6 +35,8 @@ INT_OPS: tuple[type[Op], ...] = (
     Table,
     Softmax,
     ReciprocalSoftmax,
+    LogSoftmax,
+    InterpolatedSoftmax,
     Reshape,
     Transpose,
     Pad,
@@ -57,12 +63,18 @@ __all__ = [
     "FloatRescale",
     "FloatSoftmax",
     "FullyConnected",
+    "InterpolatedSoftmax",
     "Interpolation",
+    "LogSoftmax",
     "MaxPool2D",
+    "Maximum",
     "MeanPool2D",
+    "Minimum",
+    "Mul",
     "OperandScaling",
     "Pad",
     "PairTable",
+    "Prelu",
     "ReciprocalSoftmax",
     "Requantize",
     "Rescale",

@@ -5,11 +5,21 @@ half to even, saturating. An op whose operands and result are floats is the real
 """
 
 from mrqc.ir.op import Op
-from mrqc.ops.nn.activation import Clip, Softmax
+from mrqc.ops.nn.activation import (
+    Clip,
+    Elu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    LogSoftmax,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from mrqc.ops.nn.clamp import UNBOUNDED, intersect_clamps
 from mrqc.ops.nn.constant import Constant
 from mrqc.ops.nn.contraction import Conv2D, FullyConnected
-from mrqc.ops.nn.elementwise import Add
+from mrqc.ops.nn.elementwise import Add, Maximum, Minimum, Mul, Prelu, Sub
 from mrqc.ops.nn.layout import Concat, Mirror, MirrorPad, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
 from mrqc.ops.nn.quantize import Dequantize, Quantize
@@ -21,13 +31,25 @@ NN_OPS: tuple[type[Op], ...] = (
     Conv2D,
     FullyConnected,
     Add,
+    Sub,
+    Mul,
+    Maximum,
+    Minimum,
+    Prelu,
     AveragePool2D,
     MaxPool2D,
     Mean,
     Sum,
     ArgMax,
     Clip,
+    LeakyRelu,
+    Elu,
+    Sigmoid,
+    Tanh,
+    HardSwish,
+    HardSigmoid,
     Softmax,
+    LogSoftmax,
     Reshape,
     Transpose,
     Pad,
@@ -54,21 +76,33 @@ __all__ = [
     "Conv2D",
     "Coordinates",
     "Dequantize",
+    "Elu",
     "FullyConnected",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "LogSoftmax",
     "MaxPool2D",
+    "Maximum",
     "Mean",
+    "Minimum",
     "Mirror",
     "MirrorPad",
+    "Mul",
     "Nearest",
     "Pad",
+    "Prelu",
     "Quantize",
     "Reshape",
     "ResizeBilinear",
     "ResizeNearest",
+    "Sigmoid",
     "Slice",
     "Softmax",
+    "Sub",
     "Sum",
     "Take",
+    "Tanh",
     "Transpose",
     "intersect_clamps",
 ]

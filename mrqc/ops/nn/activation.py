@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -30,18 +31,128 @@ class Clip(Op):
 
 
 @dataclass(frozen=True)
+class FunctionBase(Op):
+    """A function of one real number, rounded once to ``element``."""
+
+    input: Value
+    element: Element = FLOAT
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)
+
+
+@dataclass(frozen=True)
+class LeakyRelu(Op):
+    """``x`` where it is positive, else ``alpha * x``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.leaky_relu"
+    input: Value
+    alpha: float
+    element: Element = FLOAT
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from finite_problems(alpha=self.alpha)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)
+
+
+@dataclass(frozen=True)
+class Elu(Op):
+    """``x`` where it is positive, else ``alpha * (exp(x) - 1)``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.elu"
+    input: Value
+    alpha: float = 1.0
+    element: Element = FLOAT
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from finite_problems(alpha=self.alpha)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)
+
+
+@dataclass(frozen=True)
+class Sigmoid(FunctionBase):
+    """``1 / (1 + exp(-x))``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.sigmoid"
+
+
+@dataclass(frozen=True)
+class Tanh(FunctionBase):
+    """``tanh(x)``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.tanh"
+
+
+@dataclass(frozen=True)
+class HardSwish(FunctionBase):
+    """``x * min(max(x + 3, 0), 6) / 6``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.hard_swish"
+
+
+@dataclass(frozen=True)
+class HardSigmoid(Op):
+    """``min(max(alpha * x + beta, 0), 1)``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.hard_sigmoid"
+    input: Value
+    alpha: float
+    beta: float
+    element: Element = FLOAT
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from finite_problems(alpha=self.alpha, beta=self.beta)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)
+
+
+@dataclass(frozen=True)
 class Softmax(Op):
-    """``exp(x) / sum(exp(x))`` along the last axis."""
+    """``exp(beta * x) / sum(exp(beta * x))`` along the last axis, rounded once to ``element``."""
 
     mnemonic: ClassVar[str] = "nn.softmax"
     input: Value
+    beta: float = 1.0
     element: Element = FLOAT
 
     def problems(self) -> Iterator[str]:
         """Yield the broken rules."""
         if self.input.type.rank < 1:
             yield "the input needs at least one axis"
+        if not (math.isfinite(self.beta) and self.beta > 0):
+            yield f"'beta' must be positive and finite, found {self.beta!r}"
 
     def infer(self) -> tuple[TensorType, ...]:
         """Return the input's shape."""
         return (TensorType(self.input.type.shape, self.element),)
+
+
+@dataclass(frozen=True)
+class LogSoftmax(FunctionBase):
+    """``x - log(sum(exp(x)))`` along the last axis, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.log_softmax"
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        if self.input.type.rank < 1:
+            yield "the input needs at least one axis"
+
+
+def finite_problems(**numbers: float) -> Iterator[str]:
+    """Yield a sentence for each parameter that is no finite number."""
+    for name, number in numbers.items():
+        if not math.isfinite(number):
+            yield f"{name!r} must be finite, found {number!r}"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import FLOAT, Element, TensorType
-from mrqc.ops.broadcast import broadcast_problems, result_shape
+from mrqc.ops.broadcast import broadcast_problems, result_shape, slope_problems
 from mrqc.ops.nn.clamp import UNBOUNDED, clamp_problems
 
 
@@ -46,3 +46,63 @@ class Add(ArithmeticBase):
     """``clamp(lhs + rhs)`` over the reals, rounded once to ``element``."""
 
     mnemonic: ClassVar[str] = "nn.add"
+
+
+@dataclass(frozen=True)
+class Sub(ArithmeticBase):
+    """``clamp(lhs - rhs)`` over the reals, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.sub"
+
+
+@dataclass(frozen=True)
+class Mul(ArithmeticBase):
+    """``clamp(lhs * rhs)`` over the reals, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.mul"
+
+
+@dataclass(frozen=True)
+class ExtremumBase(BinaryBase):
+    """One of two operands."""
+
+    element: Element = FLOAT
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the common shape."""
+        return (TensorType(result_shape(self.lhs, self.rhs), self.element),)
+
+
+@dataclass(frozen=True)
+class Maximum(ExtremumBase):
+    """The greater of both operands over the reals, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.maximum"
+
+
+@dataclass(frozen=True)
+class Minimum(ExtremumBase):
+    """The lesser of both operands over the reals, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.minimum"
+
+
+@dataclass(frozen=True)
+class Prelu(Op):
+    """``input`` where it is positive, else ``input * slope``, rounded once to ``element``.
+
+    The slope is stretched over the input.
+    """
+
+    mnemonic: ClassVar[str] = "nn.prelu"
+    input: Value
+    slope: Value
+    element: Element = FLOAT
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from slope_problems(self.input, self.slope)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)

@@ -1,9 +1,10 @@
-"""Clips and softmax."""
+"""Clips, functions of one code, and softmax."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from mrqc.backends.reference.rules import RULES as REFERENCE_RULES
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
@@ -35,11 +36,35 @@ def clamped(value: Value, clamp: tuple[float, float], site: Site) -> Value:
     return site.emit(int_ops.Clamp(value, low, high))
 
 
+@LOWERINGS.register(nn.LeakyRelu, nn.Elu, nn.Sigmoid, nn.Tanh, nn.HardSwish, nn.HardSigmoid)
+def lower_function(op: Op, site: Site) -> Value:
+    """A table of the reference's result for every code."""
+    (operand,) = op.operands
+    per_tensor(operand)
+    (type_,) = op.infer()
+    result_scale(type_.element)
+    dtype = operand.type.dtype
+    if dtype.bytes > 1:
+        raise RefusalError(f"a table of a function of {dtype} codes would be too large")
+    every_code = np.arange(dtype.minimum, dtype.maximum + 1).astype(dtype.numpy)
+    entries = np.clip(REFERENCE_RULES[type(op)](op, {})(every_code), *site.limits(type_.element))
+    data = Data.of(entries.astype(np.int64), type_.dtype)
+    table = site.emit(int_ops.Constant(data, Element(type_.dtype)))
+    return site.emit(int_ops.Table(operand, table, type_.element))
+
+
+@LOWERINGS.register(nn.LogSoftmax)
+def lower_log_softmax(op: Op, site: Site) -> Value:
+    """Refuse: there is no logarithm."""
+    del op
+    raise RefusalError(f"a log-softmax has no integer form on {site.target.name}", "end the model in front of it")
+
+
 @LOWERINGS.register(nn.Softmax)
 def lower_softmax(op: Op, site: Site) -> Value:
     """A table of exponentials and an integer division."""
     assert isinstance(op, nn.Softmax)
-    scale = per_tensor(op.input).scale
+    scale = op.beta * per_tensor(op.input).scale
     one = round(1.0 / result_scale(op.element))
     if abs(one * result_scale(op.element) - 1.0) > 1e-3 or not 1 <= one <= 256:
         raise RefusalError(f"the result's scale is {result_scale(op.element):.6g}; it must be 1/n with n up to 256")

@@ -63,6 +63,66 @@ def of_every_code(
     return case(draw, file, ({"x": codes.reshape(1, -1).astype(NUMPY[dtype])},))
 
 
+@operator_cases("LEAKY_RELU", "u8", "i8", "i16")
+def leaky_relu(draw: DrawFn, dtype: str) -> SingleOpCase:
+    alpha = float(np.float32(draw(st.one_of(st.sampled_from((0.01, 0.1, 0.3, 1.0, 2.5, 0.0, -0.5)), st.floats(-2, 2)))))
+    return _rescaling(draw, "LEAKY_RELU", dtype, options("LeakyReluOptions", alpha=alpha))
+
+
+@operator_cases("ELU", "i8")
+def elu(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _rescaling(draw, "ELU", dtype)
+
+
+@operator_cases("HARD_SWISH", "u8", "i8")
+def hard_swish(draw: DrawFn, dtype: str) -> SingleOpCase:
+    operand = wide_scales(draw, dtype)
+    # A multiplier beyond 1 is refused by the runtime.
+    result = wide_scales(draw, dtype, max(2.0**-12, operand.scales[0] / 100))
+    return of_every_code(draw, "HARD_SWISH", dtype, operand, result, options("HardSwishOptions"))
+
+
+@operator_cases("LOGISTIC", "u8", "i8", "i16")
+def logistic(draw: DrawFn, dtype: str) -> SingleOpCase:
+    fixed = {"u8": (2.0**-8, 0), "i8": (2.0**-8, -128), "i16": (2.0**-15, 0)}[dtype]
+    return of_every_code(draw, "LOGISTIC", dtype, _sigmoid_scales(draw, dtype), Scales.one(*fixed))
+
+
+@operator_cases("TANH", "u8", "i8", "i16")
+def tanh(draw: DrawFn, dtype: str) -> SingleOpCase:
+    result = Scales.one(2.0**-15) if dtype == "i16" else wide_scales(draw, dtype)
+    return of_every_code(draw, "TANH", dtype, _sigmoid_scales(draw, dtype), result)
+
+
+def _sigmoid_scales(draw: DrawFn, dtype: str) -> Scales:
+    """Draw scales of an operand; those of 16-bit codes are at times the powers of two that have their own way."""
+    if dtype != "i16":
+        return wide_scales(draw, dtype)
+    powers = st.integers(-14, -8).map(lambda power: Scales.one(2.0**power))
+    return draw(st.one_of(powers, st.builds(Scales.one, st.floats(2.0**-16, 2.0**-3))))
+
+
+@operator_cases("LOG_SOFTMAX", "u8", "i8")
+def log_softmax(draw: DrawFn, dtype: str) -> SingleOpCase:
+    shape = (draw(st.integers(1, 3)), draw(st.sampled_from((1, 2, 3, 10, 100, 1000))))
+    file = TfliteFile()
+    operand = file.input(dtype, shape, wide_scales(draw, dtype))
+    codes = file.output(dtype, shape, Scales.one(1 / 16, 127 if dtype == "i8" else 255))
+    file.operator("LOG_SOFTMAX", [operand], [codes], options("LogSoftmaxOptions"))
+    return case(draw, file)
+
+
+@operator_cases("SOFTMAX", "i16")
+def wide_softmax(draw: DrawFn, dtype: str) -> SingleOpCase:
+    shape = (draw(st.integers(1, 3)), draw(st.sampled_from((1, 2, 3, 10, 100, 1000))))
+    file = TfliteFile()
+    operand = file.input(dtype, shape, wide_scales(draw, dtype, 2.0**-16, 2.0**-3))
+    codes = file.output(dtype, shape, Scales.one(2.0**-15))
+    beta = draw(st.sampled_from((1.0, 0.5, 1.5)))
+    file.operator("SOFTMAX", [operand], [codes], options("SoftmaxOptions", beta=beta))
+    return case(draw, file)
+
+
 @operator_cases("SOFTMAX", "u8", "i8", "i8-i16", "u8-i16")
 def softmax(draw: DrawFn, dtype: str) -> SingleOpCase:
     source, _, result = dtype.partition("-")
@@ -74,5 +134,5 @@ def softmax(draw: DrawFn, dtype: str) -> SingleOpCase:
     file = TfliteFile()
     operand = file.input(source, (draw(st.integers(1, 3)), depth), wide_scales(draw, source))
     codes = file.output(result, file.graph.tensors[operand].shape, Scales.one(2.0**-bits, least))
-    file.operator("SOFTMAX", [operand], [codes], options("SoftmaxOptions", beta=1.0))
+    file.operator("SOFTMAX", [operand], [codes], options("SoftmaxOptions", beta=draw(st.sampled_from((1.0, 0.5, 1.3)))))
     return case(draw, file)

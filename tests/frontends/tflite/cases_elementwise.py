@@ -20,6 +20,40 @@ def add(draw: DrawFn, dtype: str) -> SingleOpCase:
     return _sum(draw, dtype, "ADD", chosen)
 
 
+@operator_cases("SUB", "u8", "i8", "i16")
+def sub(draw: DrawFn, dtype: str) -> SingleOpCase:
+    chosen = options("SubOptions", fused_activation_function=draw(fused_activations), pot_scale_int16=False)
+    return _sum(draw, dtype, "SUB", chosen)
+
+
+@operator_cases("MUL", "u8", "i8", "i16")
+def mul(draw: DrawFn, dtype: str) -> SingleOpCase:
+    chosen = options("MulOptions", fused_activation_function=draw(fused_activations))
+    lhs, rhs = some_scales(draw, dtype, low=2.0**-9), some_scales(draw, dtype, low=2.0**-9)
+    # Products of 16-bit codes that are shifted left would overflow the runtime's 32 bits.
+    least = 1.001 * lhs.scales[0] * rhs.scales[0] if dtype == "i16" else 2.0**-9
+    result = some_scales(draw, dtype, low=least, high=max(2.0**4, 16 * least))
+    return binary(draw, "MUL", dtype, (lhs, rhs, result), chosen)
+
+
+@operator_cases("MAXIMUM", "u8", "i8", "i16")
+def maximum(draw: DrawFn, dtype: str) -> SingleOpCase:
+    scales = some_scales(draw, dtype)
+    return binary(draw, "MAXIMUM", dtype, (scales,) * 3, options("MaximumMinimumOptions"))
+
+
+@operator_cases("MINIMUM", "u8", "i8", "i16")
+def minimum(draw: DrawFn, dtype: str) -> SingleOpCase:
+    scales = some_scales(draw, dtype)
+    return binary(draw, "MINIMUM", dtype, (scales,) * 3, options("MaximumMinimumOptions"))
+
+
+@operator_cases("PRELU", "u8", "i8")
+def prelu(draw: DrawFn, dtype: str) -> SingleOpCase:
+    lhs, rhs, result = (some_scales(draw, dtype, low=2.0**-9) for _ in range(3))
+    return binary(draw, "PRELU", dtype, (lhs, rhs, result), stretch_lhs=False)
+
+
 def _sum(draw: DrawFn, dtype: str, builtin: str, chosen: Options) -> SingleOpCase:
     lhs, rhs = some_scales(draw, dtype), some_scales(draw, dtype)
     # The runtime asks for a multiplier below 1: twice the larger scale over the result's with its extra bits.

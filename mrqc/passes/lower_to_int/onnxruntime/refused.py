@@ -10,6 +10,18 @@ from mrqc.passes.lower_to_int.rules import Site
 
 
 @ONNXRUNTIME_LOWERINGS.register(
+    nn.Sub,
+    nn.Mul,
+    nn.Maximum,
+    nn.Minimum,
+    nn.Prelu,
+    nn.LeakyRelu,
+    nn.Elu,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.HardSwish,
+    nn.HardSigmoid,
+    nn.LogSoftmax,
     nn.Mean,
     nn.Sum,
     nn.ResizeBilinear,

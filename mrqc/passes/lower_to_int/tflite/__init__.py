@@ -5,15 +5,28 @@ from mrqc.passes.lower_to_int.tflite import (
     activation,
     contraction,
     elementwise,
+    functions,
     layout,
     pooling,
     reduction,
     rescale,
     resize,
+    softmax,
 )
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 
-_RULE_MODULES = (activation, contraction, elementwise, layout, pooling, reduction, rescale, resize)
+_RULE_MODULES = (
+    activation,
+    contraction,
+    elementwise,
+    functions,
+    layout,
+    pooling,
+    reduction,
+    rescale,
+    resize,
+    softmax,
+)
 TFLITE_LOWERINGS.seal(NN_OPS)
 
 __all__ = ["TFLITE_LOWERINGS"]

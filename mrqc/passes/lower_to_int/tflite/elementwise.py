@@ -10,27 +10,27 @@ from mrqc.ops import nn
 from mrqc.ops.int import OperandScaling
 from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
-from mrqc.passes.lower_to_int.tflite.multipliers import activation_limits, quantized_multiplier, tflite_requantize
+from mrqc.passes.lower_to_int.tflite.multipliers import (
+    activation_limits,
+    quantized_multiplier,
+    single,
+    tflite_requantize,
+)
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 
 _LEFT_SHIFTS = {DType.I8: 20, DType.U8: 20, DType.I16: 15}
 """Bits that both operands of an addition gain before they are rescaled."""
 
 
-@TFLITE_LOWERINGS.register(nn.Add)
+@TFLITE_LOWERINGS.register(nn.Add, nn.Sub)
 def lower_add(op: Op, site: Site) -> Value:
-    """Both operands in units of twice the larger scale, with 20 more bits (15 for i16), added and rescaled."""
-    assert isinstance(op, nn.Add)
-    return rescaled_sum(op, site, sign=1)
+    """Both operands in units of twice the larger scale, with 20 more bits (15 for i16), added and rescaled.
 
-
-def rescaled_sum(op: nn.Add, site: Site, sign: int) -> Value:
-    """Return ``lhs + sign * rhs`` as the runtime computes it, the sign in the multiplier of the second operand.
-
-    Raises:
-        RefusalError: Operands and result are not stored alike.
+    The multiplier of what is subtracted is negative; its ties are rounded as any negative product's.
     """
-    left_shift = _left_shift(op.lhs.type.element, op.rhs.type.element, op.element)
+    assert isinstance(op, nn.Add | nn.Sub)
+    sign = -1 if isinstance(op, nn.Sub) else 1
+    left_shift = _LEFT_SHIFTS[common_dtype(op.lhs, op.rhs, op.element)]
     first, second = per_tensor(op.lhs), per_tensor(op.rhs)
     unit = 2.0 * max(first.scale, second.scale)
     rounding = site.target.requantize.rounding
@@ -44,10 +44,62 @@ def rescaled_sum(op: nn.Add, site: Site, sign: int) -> Value:
     return site.emit(int_ops.RescaledAdd(op.lhs, op.rhs, scalings[0], scalings[1], requantize, op.element))
 
 
-def _left_shift(*elements: Element) -> int:
-    shifts = {_LEFT_SHIFTS.get(element.dtype) for element in elements}
-    shift = shifts.pop()
-    if shift is None or shifts:
-        dtypes = ", ".join(element.dtype for element in elements)
-        raise RefusalError(f"operands and result are {dtypes}; the runtime adds 8-bit codes or i16 codes")
-    return shift
+@TFLITE_LOWERINGS.register(nn.Mul)
+def lower_mul(op: Op, site: Site) -> Value:
+    """A product of distances from zero; the ratio of the scales is rounded to single precision at each step."""
+    assert isinstance(op, nn.Mul)
+    common_dtype(op.lhs, op.rhs, op.element)
+    first, second = per_tensor(op.lhs), per_tensor(op.rhs)
+    ratio = float(single(first.scale) * single(second.scale) / single(result_scale(op.element)))
+    requantize = tflite_requantize(ratio, site, op.element, activation_limits(op.element, op.clamp))
+    return site.emit(int_ops.Mul(op.lhs, op.rhs, first.zero_point, second.zero_point, requantize, op.element))
+
+
+@TFLITE_LOWERINGS.register(nn.Maximum, nn.Minimum)
+def lower_extremum(op: Op, site: Site) -> Value:
+    """The greater or lesser code; the runtime takes for granted that all three scales are the same."""
+    assert isinstance(op, nn.Maximum | nn.Minimum)
+    per_tensor(op.lhs)
+    if not op.lhs.type.element == op.rhs.type.element == op.element:
+        raise RefusalError("operands and result have different scales; the runtime compares codes")
+    extremum = int_ops.Maximum if isinstance(op, nn.Maximum) else int_ops.Minimum
+    return site.emit(extremum(op.lhs, op.rhs))
+
+
+@TFLITE_LOWERINGS.register(nn.Prelu)
+def lower_prelu(op: Op, site: Site) -> Value:
+    """Two multipliers, one for each side of zero."""
+    assert isinstance(op, nn.Prelu)
+    dtype = common_dtype(op.input, op.slope, op.element)
+    if dtype is DType.I16:
+        raise RefusalError("a PReLU of i16 codes; the runtime has it for u8 and i8")
+    source, slope = per_tensor(op.input), per_tensor(op.slope)
+    limits = activation_limits(op.element)
+    result = single(result_scale(op.element))
+    positive = tflite_requantize(float(single(source.scale) / result), site, op.element, limits)
+    product = single(source.scale) * single(slope.scale) / result
+    requantize = tflite_requantize(float(product), site, op.element, limits)
+    return site.emit(
+        int_ops.Prelu(
+            op.input,
+            op.slope,
+            source.zero_point,
+            slope.zero_point,
+            positive.multiplier[0],
+            positive.shift[0],
+            requantize,
+            op.element,
+        )
+    )
+
+
+def common_dtype(lhs: Value, rhs: Value, element: Element) -> DType:
+    """Return how operands and result are stored, all alike.
+
+    Raises:
+        RefusalError: They are not, or not in 8 or 16 bits.
+    """
+    dtypes = (lhs.type.dtype, rhs.type.dtype, element.dtype)
+    if len(set(dtypes)) > 1 or dtypes[0] not in _LEFT_SHIFTS:
+        raise RefusalError(f"operands and result are {', '.join(dtypes)}; the runtime has u8, i8 or i16 throughout")
+    return dtypes[0]

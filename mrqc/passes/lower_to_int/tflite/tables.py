@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from mrqc.ir.data import Data
 from mrqc.ir.op import Value
 from mrqc.ir.types import Element
-from mrqc.numerics import divide_by_power_of_two
+from mrqc.numerics import Rounding, divide_by_power_of_two
 from mrqc.ops import int as int_ops
 from mrqc.ops.int import Requantize
 from mrqc.passes.lower_to_int.rules import Site
+from mrqc.passes.lower_to_int.tflite.multipliers import quantized_multiplier
 
 Codes: TypeAlias = NDArray[np.int64]
 
@@ -41,3 +42,15 @@ def requantized(centred: Codes, requantize: Requantize) -> Codes:
     product = centred * requantize.multiplier[0]
     rounded = divide_by_power_of_two(product, requantize.shift[0], requantize.rounding)
     return np.clip(rounded + requantize.zero_point, requantize.minimum, requantize.maximum).astype(np.int64)
+
+
+def scaled_by(distances: Codes, real: float, rounding: Rounding) -> Codes:
+    """Return integers times a real number of either sign, as MultiplyByQuantizedMultiplier has it.
+
+    Raises:
+        RefusalError: The number is too large.
+    """
+    factor = quantized_multiplier(abs(real), rounding)
+    product = divide_by_power_of_two(distances * factor.multiplier, factor.shift, rounding).astype(np.int64)
+    # The runtime's ties, too, are those of the product with the magnitude.
+    return product if real >= 0 else -product
