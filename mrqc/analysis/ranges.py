@@ -14,7 +14,6 @@ from mrqc.ops.int import (
     FloatAveragePool2D,
     FloatRescale,
     FloatSoftmax,
-    InterpolatedSoftmax,
     Maximum,
     MaxPool2D,
     MeanPool2D,
@@ -78,8 +77,6 @@ def _result_range(op: Op, result: Value, found: Mapping[Value, CodeRange]) -> Co
             choose = max if isinstance(op, Maximum) else min
             (low, high), (other_low, other_high) = found[op.lhs], found[op.rhs]
             return (choose(low, other_low), choose(high, other_high))
-        case InterpolatedSoftmax():
-            return (0, result.type.dtype.maximum)
         case Softmax() | FloatRescale() | FloatSoftmax() | FloatAveragePool2D():
             return (op.minimum, op.maximum)
         case _:
