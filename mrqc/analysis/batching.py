@@ -121,5 +121,6 @@ _POINTWISE_OR_POOL: tuple[type[Op], ...] = (
     int_ops.ResizeBilinear,
     int_ops.Clamp,
     int_ops.Rescale,
+    int_ops.DoubleRescale,
     int_ops.FloatRescale,
 )

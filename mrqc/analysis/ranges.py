@@ -11,6 +11,7 @@ from mrqc.ops.int import (
     Clamp,
     Concat,
     Constant,
+    DoubleRescale,
     FloatAveragePool2D,
     FloatRescale,
     FloatSoftmax,
@@ -77,7 +78,7 @@ def _result_range(op: Op, result: Value, found: Mapping[Value, CodeRange]) -> Co
             choose = max if isinstance(op, Maximum) else min
             (low, high), (other_low, other_high) = found[op.lhs], found[op.rhs]
             return (choose(low, other_low), choose(high, other_high))
-        case Softmax() | FloatRescale() | FloatSoftmax() | FloatAveragePool2D():
+        case Softmax() | FloatRescale() | DoubleRescale() | FloatSoftmax() | FloatAveragePool2D():
             return (op.minimum, op.maximum)
         case _:
             requantize = getattr(op, "requantize", None)

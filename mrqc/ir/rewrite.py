@@ -23,6 +23,7 @@ class GraphBuilder:
         self._names = set(reserved)
         self._inputs: list[Value] = []
         self._statements: list[Statement] = []
+        self._definitions: dict[Value, Op] = {}
         self._replacements: dict[Value, Value] = {}
         self._counter = 0
 
@@ -55,7 +56,12 @@ class GraphBuilder:
         (type_,) = op.infer()
         value = Value(self.fresh_name(name), type_)
         self._statements.append(Statement((value,), op, location))
+        self._definitions[value] = op
         return value
+
+    def definition(self, value: Value) -> Op | None:
+        """Return the op that was emitted for ``value``, or None for an input and for what was only appended."""
+        return self._definitions.get(value)
 
     def append(self, statement: Statement) -> None:
         """Append a statement whose results keep their names, which must be free."""

@@ -252,6 +252,15 @@ def rescale(op: ops.Rescale, codes: Array) -> Array:
     return result
 
 
+def double_rescale(op: ops.DoubleRescale, codes: Array) -> Array:
+    result = np.empty(codes.shape, object)
+    for index in np.ndindex(*result.shape):
+        product = float(codes[index]) * op.scales[index[-1] if len(op.scales) > 1 else 0]
+        code = rounded(Fraction(product), Rounding.HALF_AWAY) + op.zero_point
+        result[index] = min(max(code, op.minimum), op.maximum)
+    return result
+
+
 def clamp(op: ops.Clamp, codes: Array) -> Array:
     result = np.empty(codes.shape, object)
     for index in np.ndindex(*result.shape):
@@ -354,4 +363,5 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.Reshape: lambda op, codes: codes.reshape((-1, *op.shape[1:]) if op.shape else ()),
     ops.Transpose: lambda op, codes: codes.transpose(op.permutation),
     ops.Rescale: rescale,
+    ops.DoubleRescale: double_rescale,
 }

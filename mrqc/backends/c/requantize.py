@@ -74,20 +74,24 @@ def fits_64_bits(requantize: Requantize, magnitude: int) -> bool:
 def scale_arguments(requantize: Requantize, scaling: Scaling) -> tuple[Argument, Argument]:
     """Return the two arguments that a requantizing kernel takes: scales and code range."""
     scales = Scales.of(requantize)
-    limits = (requantize.zero_point, requantize.minimum, requantize.maximum)
-    names = ("zero_point", "minimum", "maximum")
-    code_range = struct_record("range", "code_range", tuple(zip(names, limits, strict=True)))
+    limits = code_range(requantize.zero_point, requantize.minimum, requantize.maximum)
     match scaling:
         case Scaling.SHIFT:
-            return Record("shift", "uint8_t", (("", scales.shifts[0]),), 1), code_range
+            return Record("shift", "uint8_t", (("", scales.shifts[0]),), 1), limits
         case Scaling.MULTIPLIER | Scaling.WIDE_MULTIPLIER:
             fields = (("multiplier", scales.multipliers[0]), ("shift", scales.shifts[0]))
-            return struct_record("scale", "fixed_point", fields), code_range
+            return struct_record("scale", "fixed_point", fields), limits
         case Scaling.CHANNEL_SHIFT:
-            return Table("shifts", Data(np.array(scales.shifts, np.uint8))), code_range
+            return Table("shifts", Data(np.array(scales.shifts, np.uint8))), limits
         case Scaling.CHANNEL_MULTIPLIER | Scaling.CHANNEL_WIDE_MULTIPLIER:
             rows = np.array(list(scales.pairs), np.int32)
-            return Table("scales", Data(rows), "fixed_point"), code_range
+            return Table("scales", Data(rows), "fixed_point"), limits
+
+
+def code_range(zero_point: int, minimum: int, maximum: int) -> Record:
+    """Return the argument that says how codes are centred and clamped."""
+    fields = (("zero_point", zero_point), ("minimum", minimum), ("maximum", maximum))
+    return struct_record("range", "code_range", fields)
 
 
 def _stretched(numbers: tuple[int, ...], count: int) -> tuple[int, ...]:

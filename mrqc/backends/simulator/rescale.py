@@ -1,4 +1,4 @@
-"""``int.rescale``."""
+"""``int.rescale`` and ``int.double_rescale``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.simulator.requantize import Requantizer
 from mrqc.backends.simulator.rules import RULES, Facts
-from mrqc.ops.int import Rescale
+from mrqc.ops.int import DoubleRescale, Rescale
 
 
 @RULES.register(Rescale)
@@ -23,5 +23,20 @@ def rescale(op: Rescale, facts: Facts) -> Kernel:
             return flat[chunk].astype(np.int32) - op.input_zero_point
 
         return requantize.chunks(codes.shape, accumulate)
+
+    return kernel
+
+
+@RULES.register(DoubleRescale)
+def double_rescale(op: DoubleRescale, _: Facts) -> Kernel:
+    """Return the kernel of a change of scale in double precision, where every step but the product is exact."""
+    scales = np.asarray(op.scales, np.float64)
+    low, high = op.minimum - op.zero_point, op.maximum - op.zero_point
+
+    def kernel(sums: Array) -> Array:
+        products = np.clip(sums * scales, low - 1, high + 1)
+        whole = np.trunc(products)
+        whole += np.where(np.abs(products - whole) >= 0.5, np.sign(products), 0.0)
+        return (np.clip(whole, low, high) + op.zero_point).astype(op.element.dtype.numpy)
 
     return kernel

@@ -13,7 +13,7 @@ from mrqc.ops.int.layout import Concat, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D, MeanPool2D
 from mrqc.ops.int.reduction import ArgMax, Sum
 from mrqc.ops.int.requantize import Requantize
-from mrqc.ops.int.rescale import Rescale
+from mrqc.ops.int.rescale import DoubleRescale, Rescale
 from mrqc.ops.int.resize import Interpolation, ResizeBilinear
 
 INT_OPS: tuple[type[Op], ...] = (
@@ -45,6 +45,7 @@ INT_OPS: tuple[type[Op], ...] = (
     Take,
     ResizeBilinear,
     Rescale,
+    DoubleRescale,
     *FLOAT32_OPS,
 )
 """Every op of the dialect."""
@@ -59,6 +60,7 @@ __all__ = [
     "Concat",
     "Constant",
     "Conv2D",
+    "DoubleRescale",
     "FloatAveragePool2D",
     "FloatRescale",
     "FloatSoftmax",

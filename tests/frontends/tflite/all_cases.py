@@ -2,6 +2,7 @@
 
 import cases_activation
 import cases_elementwise
+import cases_contraction
 import cases_layout
 import cases_moves
 import cases_pooling
@@ -11,6 +12,7 @@ from single_ops import REGISTRY, OperatorCases
 
 FAMILIES = (
     cases_activation,
+    cases_contraction,
     cases_elementwise,
     cases_layout,
     cases_moves,
