@@ -203,7 +203,7 @@ class _IntFilters:
     typical: int
 
     @property
-    def zero_points(self) -> dict[str, int]:
+    def zero_points(self) -> dict[str, Any]:
         """The attributes of both ops."""
         return {"input_zero_point": self.input_zero_point, "weight_zero_point": self.weight_zero_point}
 

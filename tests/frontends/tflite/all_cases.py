@@ -1,8 +1,8 @@
 """Every registered case; importing a family's module registers its operators."""
 
 import cases_activation
-import cases_elementwise
 import cases_contraction
+import cases_elementwise
 import cases_layout
 import cases_moves
 import cases_pooling
