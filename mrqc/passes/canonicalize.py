@@ -11,7 +11,7 @@ from mrqc.ir.op import Op, Value
 from mrqc.ir.rewrite import GraphBuilder, rewrite, without_dead_statements
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.ops.structure import ReshapeBase, TransposeBase
+from mrqc.ops.structure import ReshapeBase, SliceBase, TakeBase, TransposeBase
 from mrqc.passes.definition import Exactness, Pass
 
 
@@ -19,8 +19,9 @@ from mrqc.passes.definition import Exactness, Pass
 class Canonicalize(Pass):
     """Remove statements that change nothing and merge moves that follow each other.
 
-    Identity reshapes, transposes, requantizations, clips and clamps go; a reshape of a reshape and a transpose of a
-    transpose become one; a transpose that moves only axes of extent 1 becomes a reshape; unused statements go.
+    Identity reshapes, transposes, slices, choices, pads, requantizations, clips and clamps go; a reshape of a reshape,
+    a transpose of a transpose and a slice of a slice become one; a transpose that moves only axes of extent 1 becomes
+    a reshape; unused statements go.
     """
 
     name: ClassVar[str] = "canonicalize"
@@ -56,9 +57,20 @@ def _merged(op: Op, definitions: dict[Value, Op]) -> Op:
     source = definitions.get(op.operands[0]) if op.operands else None
     if isinstance(op, ReshapeBase) and isinstance(source, ReshapeBase):
         return type(op)(source.input, op.shape)
+    if isinstance(op, SliceBase) and isinstance(source, SliceBase):
+        return _sliced_once(op, source)
     if isinstance(op, TransposeBase) and isinstance(source, TransposeBase):
         return type(op)(source.input, tuple(source.permutation[axis] for axis in op.permutation))
     return op
+
+
+def _sliced_once(op: SliceBase, source: SliceBase) -> Op:
+    """Return a slice of a slice as one."""
+    begin = tuple(
+        first + start * step for first, step, start in zip(source.begin, source.strides, op.begin, strict=True)
+    )
+    strides = tuple(outer * inner for outer, inner in zip(source.strides, op.strides, strict=True))
+    return type(op)(source.input, begin, op.size, strides)
 
 
 def _moves_only_units(op: TransposeBase) -> bool:
@@ -73,6 +85,19 @@ def _passes_through(op: Op) -> bool:
         return op.shape == op.input.type.shape
     if isinstance(op, TransposeBase):
         return op.permutation == tuple(range(op.input.type.rank))
+    if isinstance(op, SliceBase):
+        return all(op.is_whole(axis) for axis in range(op.input.type.rank))
+    if isinstance(op, TakeBase):
+        return op.indices == tuple(range(op.input.type.shape[op.axis]))
+    if isinstance(op, nn.Pad | nn.MirrorPad | int_ops.Pad):
+        return not any(op.padding)
+    return _keeps_codes(op)
+
+
+def _keeps_codes(op: Op) -> bool:
+    """Whether an op that computes gives its operand, bit for bit."""
+    if isinstance(op, nn.Concat | int_ops.Concat):
+        return len(op.inputs) == 1 and op.element == op.inputs[0].type.element
     if isinstance(op, nn.Quantize):
         return op.element == op.input.type.element
     if isinstance(op, nn.Clip):

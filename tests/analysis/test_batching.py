@@ -43,6 +43,12 @@ def add(x: Value, y: Value) -> ops.Add:
         ([(2, 3, 4)], lambda x: ops.Transpose(x, (0, 2, 1)), None),
         ([(2, 4)], lambda x: nn.Softmax(x), None),
         ([(4,)], lambda x: ops.Clamp(x, 0, 1), None),
+        ([(2, 3)], lambda x: ops.Pad(x, (0, 0, 1, 0), 7), None),
+        ([(2, 3)], lambda x: ops.Slice(x, (0, 1), (2, 2), (1, 1)), None),
+        ([(2, 3)], lambda x: ops.Take(x, 1, (0, 0)), None),
+        ([(2, 3)], lambda x: ops.ArgMax(x, 1), None),
+        ([(2, 3), (2, 4)], lambda x, y: ops.Concat((x, y), 1, I8), None),
+        ([(2, 3)], lambda x: nn.Mean(x, (1,)), None),
     ],
 )
 def test_images_stay_apart(shapes, make, stored) -> None:
@@ -59,6 +65,14 @@ def test_images_stay_apart(shapes, make, stored) -> None:
         ([(2, 3, 4)], lambda x: ops.Transpose(x, (1, 0, 2)), None),
         ([(4,)], lambda x: nn.Softmax(x), None),
         ([()], lambda x: ops.Clamp(x, 0, 1), None),
+        ([(2, 3)], lambda x: ops.Pad(x, (0, 1, 0, 0), 7), None),
+        ([(2, 3)], lambda x: ops.Slice(x, (1, 0), (1, 3), (1, 1)), None),
+        ([(2, 3)], lambda x: ops.Slice(x, (1, 0), (2, 3), (-1, 1)), None),
+        ([(2, 3)], lambda x: ops.Take(x, 0, (0, 1)), None),
+        ([(2, 3)], lambda x: ops.ArgMax(x, 0), None),
+        ([(2, 3), (2, 3)], lambda x, y: ops.Concat((x, y), 0, I8), None),
+        ([(2, 3)], lambda x, y: ops.Concat((x, y), 1, I8), (2, 3)),
+        ([(2, 3)], lambda x: nn.Mean(x, (0,)), None),
     ],
 )
 def test_images_meet(shapes, make, stored) -> None:

@@ -115,6 +115,43 @@ def reduction(op: nn.Mean | nn.Sum, reals: Array) -> Array:
     return np.asarray(sums / Fraction(op.count if isinstance(op, nn.Mean) else 1), object)
 
 
+def resize_bilinear(op: nn.ResizeBilinear, images: Array) -> Array:
+    result = np.empty((images.shape[0], *op.size, images.shape[3]), object)
+    for n, y, x, c in np.ndindex(*result.shape):
+        result[n, y, x, c] = sum(
+            down * across * images[n, row, column, c]
+            for row, down in neighbours(op.coordinates, y, images.shape[1], op.size[0])
+            for column, across in neighbours(op.coordinates, x, images.shape[2], op.size[1])
+        )
+    return result
+
+
+def neighbours(coordinates: nn.Coordinates, index: int, size: int, result: int) -> list[tuple[int, Fraction]]:
+    """Return the pixels that share in a pixel of the result, with their shares."""
+    ratio = Fraction(size, result)
+    places = {
+        nn.Coordinates.ASYMMETRIC: index * ratio,
+        nn.Coordinates.HALF_PIXEL: (index + Fraction(1, 2)) * ratio - Fraction(1, 2),
+        nn.Coordinates.PYTORCH_HALF_PIXEL: (index + Fraction(1, 2)) * ratio - Fraction(1, 2) if result > 1 else 0,
+        nn.Coordinates.ALIGN_CORNERS: Fraction(index * (size - 1), max(result - 1, 1)),
+    }
+    place = Fraction(min(max(places[coordinates], 0), size - 1))
+    lower = math.floor(place)
+    return [(lower, 1 - (place - lower)), (min(lower + 1, size - 1), place - lower)]
+
+
+def mirror_pad(op: nn.MirrorPad, reals: Array) -> Array:
+    pairs = list(zip(op.padding[::2], op.padding[1::2], strict=True))
+    return np.pad(reals, pairs, mode="reflect" if op.mode is nn.Mirror.REFLECT else "symmetric")
+
+
+def sliced(op: nn.Slice, reals: Array) -> Array:
+    result = np.empty(op.size, object)
+    for index in np.ndindex(*op.size):
+        result[index] = reals[tuple(b + i * s for b, i, s in zip(op.begin, index, op.strides, strict=True))]
+    return result
+
+
 ORACLES: dict[type[Op], Callable[..., Array]] = {
     nn.Conv2D: conv2d,
     nn.FullyConnected: fully_connected,
@@ -122,6 +159,11 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     nn.AveragePool2D: average_pool2d,
     nn.MaxPool2D: lambda op, images: pool(op, images, max),
     nn.Mean: reduction,
+    nn.MirrorPad: mirror_pad,
+    nn.Concat: lambda op, *arrays: np.concatenate(arrays, op.axis),
+    nn.Slice: sliced,
+    nn.Take: lambda op, reals: np.stack([reals.take(index, op.axis) for index in op.indices], op.axis),
+    nn.ResizeBilinear: resize_bilinear,
     nn.Sum: reduction,
     nn.Clip: lambda _, reals: reals,
     nn.Softmax: softmax,

@@ -195,6 +195,44 @@ def test_reductions(
     assert_meaning(module, seed, EXACT if related and choice[0] != FLOAT else ROUNDING_ERROR)
 
 
+SCALE = st.sampled_from((0.5, 1.0, 0.1))
+
+
+@given(st.data(), st.sampled_from(nn.Coordinates), st.tuples(*[st.integers(1, 7)] * 2), SEEDS)
+def test_resize_bilinear(data: st.DataObject, coordinates: nn.Coordinates, size: tuple[int, int], seed: int) -> None:
+    operand, result = (Element.per_tensor(DType.U8, data.draw(SCALE), data.draw(st.integers(0, 9))) for _ in range(2))
+    module = module_of([TensorType((2, 3, 4, 2), operand)], lambda x: nn.ResizeBilinear(x, size, coordinates, result))
+    assert_meaning(module, seed, ROUNDING_ERROR)
+
+
+@given(st.sampled_from(nn.Mirror), st.lists(st.integers(0, 2), min_size=4, max_size=4), SEEDS)
+def test_mirror_pad(mode: nn.Mirror, padding: list[int], seed: int) -> None:
+    codes = Element.per_tensor(DType.I8, 0.5, 3)
+    module = module_of([TensorType((3, 3), codes)], lambda x: nn.MirrorPad(x, tuple(padding), mode))
+    assert_meaning(module, seed, EXACT)
+
+
+@given(st.data(), st.integers(0, 2), SCALE, SEEDS)
+def test_concat(data: st.DataObject, axis: int, scale: float, seed: int) -> None:
+    shapes = [tuple(data.draw(st.integers(1, 3)) if a == axis else 2 for a in range(3)) for _ in range(3)]
+    operands = [TensorType(shape, Element.per_tensor(DType.I8, 0.5 * (n + 1), n)) for n, shape in enumerate(shapes)]
+    result = Element.per_tensor(DType.I8, scale, -4)
+    module = module_of(operands, lambda *inputs: nn.Concat(inputs, axis, result))
+    assert_meaning(module, seed, ROUNDING_ERROR)
+
+
+@given(st.data(), SEEDS)
+def test_slices_and_choices(data: st.DataObject, seed: int) -> None:
+    type_ = TensorType((2, 5), Element.per_tensor(DType.I8, 0.5, 3))
+    stride = data.draw(st.sampled_from((1, 2, -1, -2)))
+    first = data.draw(st.integers(0, 4))
+    room = (4 - first if stride > 0 else first) // abs(stride) + 1
+    size = data.draw(st.integers(1, room))
+    assert_meaning(module_of([type_], lambda x: nn.Slice(x, (0, first), (2, size), (1, stride))), seed, EXACT)
+    indices = tuple(data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=6)))
+    assert_meaning(module_of([type_], lambda x: nn.Take(x, 1, indices)), seed, EXACT)
+
+
 @given(st.data(), st.booleans(), CLAMPS, SEEDS)
 def test_add(data: st.DataObject, related: bool, clamp: tuple[float, float], seed: int) -> None:
     scales = related_scales() if related else ANY_SCALE

@@ -20,10 +20,11 @@ from integer_modules import (
 from integer_oracle import simulate
 
 from mrqc.backends.simulator import Program
-from mrqc.ir import DType, Element, Module, TensorType
+from mrqc.ir import DType, Element, Module, Op, TensorType
 from mrqc.numerics import Rounding
 from mrqc.ops import int as ops
 from mrqc.ops.window import Window
+from mrqc.testing import op_modules
 
 
 def assert_exact(module: Module, seed: int, batches: int = 1) -> None:
@@ -155,6 +156,12 @@ def test_sum(
         lambda x: ops.Sum(x, axes, keep_dims, zero_point, requantize, element(result)),
     )
     assert_exact(module, seed)
+
+
+@pytest.mark.parametrize("op", [ops.Pad, ops.Slice, ops.Take, ops.Concat, ops.ArgMax, ops.ResizeBilinear])
+@given(data=st.data(), seed=SEEDS, batches=st.integers(1, 2))
+def test_moves_searches_and_resizes(op: type[Op], data: st.DataObject, seed: int, batches: int) -> None:
+    assert_exact(data.draw(op_modules(op)), seed, batches)
 
 
 MULTIPLIERS = st.one_of(st.integers(1, 5), st.integers(1, (1 << 22) - 1), st.just((1 << 22) - 1))

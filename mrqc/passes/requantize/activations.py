@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -52,6 +53,25 @@ class ActivationRange:
         return scales**2 / 12.0 / sigma**2 + price * np.maximum(0.0, CLIP_MARGIN - scales / full)
 
 
+_PASSING = (
+    nn.Reshape,
+    nn.Transpose,
+    nn.Pad,
+    nn.MirrorPad,
+    nn.Concat,
+    nn.Slice,
+    nn.Take,
+    nn.ResizeBilinear,
+    nn.ResizeNearest,
+    nn.MaxPool2D,
+    nn.Clip,
+    nn.Quantize,
+    nn.AveragePool2D,
+    nn.Mean,
+)
+"""Ops whose result lies within the joint range of their operands."""
+
+
 def activation_ranges(module: Module) -> dict[Value, ActivationRange]:
     """Return the real range of every quantized activation: what its codes can hold, cut by its clamp.
 
@@ -78,11 +98,15 @@ def _narrow(op: Op, low: float, high: float, ranges: dict[Value, ActivationRange
     """Return the range cut by the op's clamp, and by its input's range where codes pass through."""
     clamp: tuple[float, float] = getattr(op, "clamp", nn.UNBOUNDED)
     low, high = _clamped(low, clamp), _clamped(high, clamp)
-    if isinstance(op, nn.Reshape | nn.Transpose | nn.MaxPool2D | nn.Clip | nn.Quantize | nn.AveragePool2D | nn.Mean):
-        source = ranges.get(op.input)
-        if source is not None:
+    if isinstance(op, _PASSING):
+        sources = [ranges.get(operand) for operand in op.operands]
+        if isinstance(op, nn.Pad) and any(op.padding):
+            sources.append(ActivationRange(op.value, op.value))
+        known = [source for source in sources if source is not None]
+        if known and len(known) == len(sources):
+            joint = functools.reduce(ActivationRange.join, known)
             # A mean or a maximum over padding may also be 0, which every range of codes contains.
-            low, high = max(low, min(source.low, high)), min(high, max(source.high, low))
+            low, high = max(low, min(joint.low, high)), min(high, max(joint.high, low))
     return low, high
 
 

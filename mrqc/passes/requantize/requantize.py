@@ -122,7 +122,8 @@ class _Retyping:
         if isinstance(source, nn.Conv2D | nn.FullyConnected):
             op = self._retype_contraction(source, statement)
         old = statement.result
-        op = self._with_new_element(op, old, self._clamp(source, old))
+        if old in self._elements:
+            op = self._with_new_element(op, old, self._clamp(source, old))
         new = replace(old, type=op.infer()[0])
         self._builder.append(Statement((new,), op, statement.location))
         self._builder.bind(old, new)
@@ -177,7 +178,7 @@ def _unquantized(module: Module) -> Iterator[Diagnostic]:
             yield Diagnostic(f"input {value.name!r} is float and never quantized")
     for statement in module.graph.statements:
         op, hint = statement.op, "quantize its operands and its result in the model"
-        if isinstance(op, nn.Constant):
+        if isinstance(op, nn.Constant) or (isinstance(op, nn.ArgMax) and op.input.type.element.is_quantized):
             continue
         needed = op.operands[:2] if isinstance(op, nn.Conv2D | nn.FullyConnected) else op.operands
         if isinstance(op, nn.Dequantize) or not statement.result.type.element.is_quantized:
