@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from mrqc.backends.onnx.site import ONNX_EXPORTS, RefusalError, Site
+from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import Layout
 from mrqc.ir import DType, Op
 from mrqc.ops import nn
@@ -76,13 +76,6 @@ def export_arg_max(op: Op, site: Site) -> None:
     if op.element.dtype is not DType.I64:
         found = site.node("Cast", [found], to=TensorProto.INT32)
     site.writer.define_codes(site.result, found, _ORDER)
-
-
-@ONNX_EXPORTS.register(nn.ResizeBilinear, nn.ResizeNearest)
-def refuse_resize(op: Op, site: Site) -> None:
-    """Refuse: no rule writes ``Resize``."""
-    del site
-    raise RefusalError(f"{op.mnemonic} cannot be written as ONNX", "write the model as TFLite")
 
 
 def _amounts(padding: tuple[int, ...], site: Site) -> str:

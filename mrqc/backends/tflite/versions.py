@@ -38,9 +38,15 @@ _SIXTEEN_BIT: dict[str, int] = {
 """Version for 16-bit tensors, where it is not 3."""
 
 
+_ONE_VERSION = ("RELU_N1_TO_1", "RELU_0_TO_1")
+"""Operators that have known all types from the start."""
+
+
 def operator_version(builtin: str, dtypes: Iterable[DType]) -> int:
     """Return the version of an operator that knows these operand and result types."""
     known = set(dtypes)
+    if builtin in _ONE_VERSION:
+        return 1
     if DType.I16 in known:
         return _SIXTEEN_BIT.get(builtin, 3)
     if DType.I8 in known:
