@@ -60,7 +60,7 @@ def padv2(draw: DrawFn, dtype: str) -> SingleOpCase:
     return case(draw, file)
 
 
-@operator_cases("MIRROR_PAD", "i8", "u8")
+@operator_cases("MIRROR_PAD", *CODES)
 def mirror_pad(draw: DrawFn, dtype: str) -> SingleOpCase:
     shape = draw_shape(draw)
     mode = draw(st.integers(0, 1))
@@ -196,7 +196,7 @@ def gather(draw: DrawFn, dtype: str) -> SingleOpCase:
     return one_operand(draw, "GATHER", dtype, shape, result, indices, options_type="GatherOptions", axis=written)
 
 
-@operator_cases("TILE", "i8", "u8")
+@operator_cases("TILE", *CODES)
 def tile(draw: DrawFn, dtype: str) -> SingleOpCase:
     shape = draw_shape(draw)
     times = [draw(st.integers(1, 3)) for _ in shape]
@@ -220,7 +220,7 @@ def depth_to_space(draw: DrawFn, dtype: str) -> SingleOpCase:
     return one_operand(draw, "DEPTH_TO_SPACE", dtype, image, result, options_type=table, block_size=block)
 
 
-@operator_cases("SPACE_TO_BATCH_ND", "i8", "u8")
+@operator_cases("SPACE_TO_BATCH_ND", *CODES)
 def space_to_batch(draw: DrawFn, dtype: str) -> SingleOpCase:
     batch, channels, down, across = (draw(st.integers(1, 3)) for _ in range(4))
     rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 3))
@@ -232,7 +232,7 @@ def space_to_batch(draw: DrawFn, dtype: str) -> SingleOpCase:
     return one_operand(draw, "SPACE_TO_BATCH_ND", dtype, image, result, [down, across], amounts)
 
 
-@operator_cases("BATCH_TO_SPACE_ND", "i8", "u8")
+@operator_cases("BATCH_TO_SPACE_ND", *CODES)
 def batch_to_space(draw: DrawFn, dtype: str) -> SingleOpCase:
     batch, channels, down, across = (draw(st.integers(1, 3)) for _ in range(4))
     rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 3))
