@@ -22,6 +22,7 @@ from mrqc.ops.int import (
     Rescale,
     RescaledAdd,
     Sum,
+    TransposeConv2D,
 )
 
 
@@ -69,7 +70,7 @@ def accumulator_bounds(
 
 def _bound(op: Op, graph: Graph, ranges: Mapping[Value, CodeRange]) -> AccumulatorBound | None:
     match op:
-        case Conv2D() | FullyConnected():
+        case Conv2D() | TransposeConv2D() | FullyConnected():
             return _contraction_bound(op, graph, ranges)
         case Add():
             lhs, rhs = _magnitude(ranges[op.lhs]), _magnitude(ranges[op.rhs])
@@ -95,7 +96,7 @@ def _bound(op: Op, graph: Graph, ranges: Mapping[Value, CodeRange]) -> Accumulat
 
 
 def _contraction_bound(
-    op: Conv2D | FullyConnected, graph: Graph, ranges: Mapping[Value, CodeRange]
+    op: Conv2D | TransposeConv2D | FullyConnected, graph: Graph, ranges: Mapping[Value, CodeRange]
 ) -> AccumulatorBound:
     weights = _greatest_weights(op.weight, graph, ranges, op.weight_zero_point)
     greatest_code = _magnitude(_centred(ranges[op.input], op.input_zero_point))

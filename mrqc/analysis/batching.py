@@ -8,7 +8,7 @@ from mrqc.ir import Module, Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.broadcast import result_shape
-from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
+from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase, TransposeConv2DBase
 from mrqc.ops.extremum import ArgMaxBase
 from mrqc.ops.int import elementwise as int_elementwise
 from mrqc.ops.nn import elementwise as nn_elementwise
@@ -42,7 +42,7 @@ def is_batchwise(module: Module, stationary: Container[Value] = frozenset()) -> 
 
 def _keeps_images_apart(op: Op, stationary: Container[Value]) -> bool:
     match op:
-        case Conv2DBase() | FullyConnectedBase():
+        case Conv2DBase() | TransposeConv2DBase() | FullyConnectedBase():
             return op.weight in stationary and (op.bias is None or op.bias in stationary)
         case nn_elementwise.BinaryBase() | int_elementwise.BinaryBase():
             return all(_keeps_its_batch(op.lhs, op.rhs, stationary))

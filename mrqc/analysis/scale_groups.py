@@ -64,6 +64,7 @@ TIES: RuleTable[TieRule] = RuleTable("scale tie")
 @TIES.register(
     nn.Constant,
     nn.Conv2D,
+    nn.TransposeConv2D,
     nn.FullyConnected,
     nn.Softmax,
     nn.LogSoftmax,
@@ -168,7 +169,7 @@ def _activations(module: Module) -> Iterator[Value]:
     parameters = {
         parameter
         for statement in module.graph.statements
-        if isinstance(statement.op, nn.Conv2D | nn.FullyConnected)
+        if isinstance(statement.op, nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected)
         for parameter in (statement.op.weight, statement.op.bias)
     }
     for value in module.graph.values():

@@ -61,6 +61,56 @@ class Conv2DBase(Op):
 
 
 @dataclass(frozen=True)
+class TransposeConv2DBase(Op):
+    """Each input element times the kernel, added onto the result: the transpose of a convolution, of NHWC by OHWI.
+
+    Shapes as in a convolution. Input pixel ``(y, x)`` and tap ``(i, j)`` meet in the result at row ``y * stride +
+    i * dilation - top``, and so the column; what falls outside is lost. A negative padding at the bottom or right
+    makes the result larger.
+    """
+
+    input: Value
+    weight: Value
+    bias: Value | None = None
+    strides: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The NHWC shape of the result."""
+        batch, height, width, _ = self.input.type.shape
+        outputs, kernel_height, kernel_width, _ = self.weight.type.shape
+        top, left, bottom, right = self.padding
+        rows = (height - 1) * self.strides[0] + (kernel_height - 1) * self.dilations[0] + 1 - top - bottom
+        columns = (width - 1) * self.strides[1] + (kernel_width - 1) * self.dilations[1] + 1 - left - right
+        return (batch, rows, columns, outputs)
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        if self.input.type.rank != 4 or self.weight.type.rank != 4:
+            yield (
+                f"input must be NHWC and weight OHWI, found ranks {self.input.type.rank} and {self.weight.type.rank}"
+            )
+            return
+        channels = self.input.type.shape[3]
+        outputs, _, _, depth = self.weight.type.shape
+        if self.groups < 1 or channels % self.groups or outputs % self.groups:
+            yield f"{self.groups} groups do not divide {channels} input and {outputs} output channels"
+        elif depth != channels // self.groups:
+            yield f"weights for {depth} input channels a group, the input has {channels // self.groups}"
+        if self.bias is not None and self.bias.type.shape != (outputs,):
+            yield f"bias must have shape [{outputs}], found {list(self.bias.type.shape)}"
+        if min(*self.strides, *self.dilations) < 1:
+            yield f"strides and dilations must be at least 1, found {list(self.strides)}, {list(self.dilations)}"
+        elif min(self.padding[:2]) < 0:
+            yield f"padding at the top and left must not be negative, found {list(self.padding)}"
+        elif min(self.output_shape[1:3]) < 1:
+            yield f"padding {list(self.padding)} leaves nothing of the result"
+
+
+@dataclass(frozen=True)
 class FullyConnectedBase(Op):
     """``y = x W^T + b``. Shapes: input ``[N, C]``, weight ``[O, C]``, bias ``[O]``, result ``[N, O]``."""
 

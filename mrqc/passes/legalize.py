@@ -18,7 +18,7 @@ from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.window_limits import window_problems
 from mrqc.targets import OpSupport, Target
 
-_CONTRACTIONS = (int_ops.Conv2D, int_ops.FullyConnected)
+_CONTRACTIONS = (int_ops.Conv2D, int_ops.TransposeConv2D, int_ops.FullyConnected)
 
 
 @dataclass(frozen=True)

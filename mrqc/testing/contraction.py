@@ -84,6 +84,23 @@ def _borders(draw: st.DrawFn, size: int, extent: int) -> tuple[int, int]:
     return before, missing + draw(st.integers(0, 2))
 
 
+@st.composite
+def transposed_geometries(draw: st.DrawFn, operand: Value, limits: Limits) -> Geometry:
+    """Return a strategy for transposed convolutions of ``operand`` that leave something of the result."""
+    _, height, width, channels = operand.type.shape
+    groups = draw(st.sampled_from((1, 1, channels)))
+    outputs = groups * draw(st.integers(1, max(1, limits.channels // groups)))
+    kernel, dilations, strides = draw(pairs(1, 3)), draw(pairs(1, 2)), draw(pairs(1, 3))
+    cuts: list[tuple[int, int]] = []
+    for size, taps, dilation, stride in zip((height, width), kernel, dilations, strides, strict=True):
+        extent = min((size - 1) * stride, 2 * limits.spatial - 3) + (taps - 1) * dilation + 1
+        before = draw(st.integers(0, min(3, extent - 1)))
+        cuts.append((before, draw(st.integers(-2, min(3, extent - 1 - before)))))
+    (top, bottom), (left, right) = cuts
+    padding = (top, left, bottom, right)
+    return Geometry((outputs, *kernel, channels // groups), strides, padding, dilations, groups)
+
+
 def _is_matrix(limits: Limits, value: Value) -> bool:
     return is_activation(limits, value) and value.type.rank == 2 and value.type.shape[1] <= ROW_LIMIT
 
@@ -97,6 +114,18 @@ def nn_conv2d(draft: Draft, operand: Value) -> Value:
     spread = spread.clamped(clamp)
     element = draft.element_for(spread)
     op = nn.Conv2D(operand, weight, bias, **geometry.attributes, clamp=clamp, element=element)
+    return draft.emit(op, spread)
+
+
+@strategy_for(nn.TransposeConv2D, accepts=is_image)
+def nn_transpose_conv2d(draft: Draft, operand: Value) -> Value:
+    """Append a transposed convolution."""
+    geometry = draft.draw(transposed_geometries(operand, draft.limits))
+    weight, bias, spread = _nn_filters(draft, operand, geometry.weight_shape)
+    clamp = draft.clamp_for(spread)
+    spread = spread.clamped(clamp)
+    element = draft.element_for(spread)
+    op = nn.TransposeConv2D(operand, weight, bias, **geometry.attributes, clamp=clamp, element=element)
     return draft.emit(op, spread)
 
 
@@ -169,6 +198,24 @@ def int_conv2d(draft: Draft, operand: Value) -> Value:
     filters = _int_filters(draft, operand, geometry.weight_shape)
     requantize, element = draft.draw(requantized(filters.typical, geometry.weight_shape[0]))
     op = int_ops.Conv2D(
+        operand,
+        filters.weight,
+        filters.bias,
+        **geometry.attributes,
+        **filters.zero_points,
+        requantize=requantize,
+        element=element,
+    )
+    return draft.emit(op)
+
+
+@strategy_for(int_ops.TransposeConv2D, accepts=is_activation_image)
+def int_transpose_conv2d(draft: Draft, operand: Value) -> Value:
+    """Append a transposed convolution whose accumulator fits 32 bits."""
+    geometry = draft.draw(transposed_geometries(operand, draft.limits))
+    filters = _int_filters(draft, operand, geometry.weight_shape)
+    requantize, element = draft.draw(requantized(filters.typical, geometry.weight_shape[0]))
+    op = int_ops.TransposeConv2D(
         operand,
         filters.weight,
         filters.bias,

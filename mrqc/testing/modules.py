@@ -37,6 +37,7 @@ INT_LAYERS: tuple[type[Op], ...] = (
     int_ops.Maximum,
     int_ops.Prelu,
     int_ops.FullyConnected,
+    int_ops.TransposeConv2D,
     int_ops.AveragePool2D,
     int_ops.MeanPool2D,
     int_ops.MaxPool2D,

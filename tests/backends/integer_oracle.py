@@ -85,6 +85,30 @@ def conv2d(op: ops.Conv2D, images: Array, weights: Array, bias: Array | None = N
     return result
 
 
+def transpose_conv2d(op: ops.TransposeConv2D, images: Array, weights: Array, bias: Array | None = None) -> Array:
+    sums = transposed_sums(op, images - op.input_zero_point, weights - op.weight_zero_point, bias, 0)
+    result = np.empty(sums.shape, object)
+    for index in np.ndindex(*sums.shape):
+        result[index] = requantized(sums[index], op.requantize, index[-1])
+    return result
+
+
+def transposed_sums(op: Any, images: Array, weights: Array, bias: Array | None, zero: Any) -> Array:
+    """Return what each input element leaves on the pixels around it."""
+    outputs, _, _, depth = weights.shape
+    result = np.full((images.shape[0], *op.output_shape[1:]), zero, object)
+    if bias is not None:
+        result += bias
+    for n, y, x in np.ndindex(*images.shape[:3]):
+        for o, i, j, c in np.ndindex(*weights.shape):
+            row = y * op.strides[0] + i * op.dilations[0] - op.padding[0]
+            column = x * op.strides[1] + j * op.dilations[1] - op.padding[1]
+            if 0 <= row < result.shape[1] and 0 <= column < result.shape[2]:
+                channel = o // (outputs // op.groups) * depth + c
+                result[n, row, column, o] += images[n, y, x, channel] * weights[o, i, j, c]
+    return result
+
+
 def fully_connected(op: ops.FullyConnected, rows: Array, weights: Array, bias: Array | None = None) -> Array:
     result = np.empty((rows.shape[0], weights.shape[0]), object)
     for n, o in np.ndindex(*result.shape):
@@ -337,6 +361,7 @@ def resize_bilinear(op: ops.ResizeBilinear, images: Array) -> Array:
 ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.Constant: lambda op: op.value.array.astype(object),
     ops.Conv2D: conv2d,
+    ops.TransposeConv2D: transpose_conv2d,
     ops.FullyConnected: fully_connected,
     ops.Add: add,
     ops.RescaledAdd: rescaled_add,

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from integer_oracle import window_elements
+from integer_oracle import transposed_sums, window_elements
 
 from mrqc.ir import Module, Op, TensorType
 from mrqc.ops import nn
@@ -79,6 +79,10 @@ def conv2d(op: nn.Conv2D, images: Array, weights: Array, bias: Array | None = No
             total += sum(images[n, y, x, first + c] * weights[o, ky, kx, c] for c in range(depth))
         result[n, row, column, o] = total
     return result
+
+
+def transpose_conv2d(op: nn.TransposeConv2D, images: Array, weights: Array, bias: Array | None = None) -> Array:
+    return transposed_sums(op, images, weights, bias, Fraction(0))
 
 
 def fully_connected(_: nn.FullyConnected, rows: Array, weights: Array, bias: Array | None = None) -> Array:
@@ -154,6 +158,7 @@ def sliced(op: nn.Slice, reals: Array) -> Array:
 
 ORACLES: dict[type[Op], Callable[..., Array]] = {
     nn.Conv2D: conv2d,
+    nn.TransposeConv2D: transpose_conv2d,
     nn.FullyConnected: fully_connected,
     nn.Add: lambda _, lhs, rhs: lhs + rhs,
     nn.AveragePool2D: average_pool2d,

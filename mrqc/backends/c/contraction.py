@@ -11,7 +11,7 @@ from mrqc.backends.c.binding import Binding
 from mrqc.backends.c.calls import C_RULES, Argument, Facts, KernelCall, Null, Record, Table, Tensor, struct_record
 from mrqc.backends.c.requantize import INT32_MAXIMUM, choose_scaling, scale_arguments
 from mrqc.ir import Data, DType, Statement, Value
-from mrqc.ops.int import Conv2D, FullyConnected
+from mrqc.ops.int import Conv2D, FullyConnected, TransposeConv2D
 
 SHALLOW_RUN = 32
 """Dot products shorter than this are slower than one input element times all filters (benchmarks/c_kernels.py)."""
@@ -49,6 +49,15 @@ def conv2d(statement: Statement, facts: Facts) -> KernelCall:
     return _contraction(statement, op, facts, "conv2d.c", weights, _conv2d_shape(op, weights))
 
 
+@C_RULES.register(TransposeConv2D)
+def transpose_conv2d(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of a transposed convolution."""
+    op = statement.op
+    assert isinstance(op, TransposeConv2D)
+    weights = flash_weights(op, facts.constants[op.weight])
+    return _contraction(statement, op, facts, "transpose_conv2d.c", weights, _conv2d_shape(op, weights))
+
+
 @dataclass(frozen=True, slots=True)
 class FlashWeights:
     """Weights as they stand in flash, one byte each.
@@ -66,7 +75,7 @@ class FlashWeights:
         return replace(self, codes=self.codes.transpose(permutation))
 
 
-def flash_weights(op: Conv2D | FullyConnected, weights: Data) -> FlashWeights:
+def flash_weights(op: Conv2D | TransposeConv2D | FullyConnected, weights: Data) -> FlashWeights:
     """Return weights without a zero point if they fit signed bytes that way, else with one that is the smaller."""
     codes = weights.array.astype(np.int16)
     centred = codes - np.int16(op.weight_zero_point)
@@ -98,7 +107,12 @@ def is_shallow(op: Conv2D) -> bool:
 
 
 def _contraction(
-    statement: Statement, op: Conv2D | FullyConnected, facts: Facts, kernel: str, weights: FlashWeights, shape: Record
+    statement: Statement,
+    op: Conv2D | TransposeConv2D | FullyConnected,
+    facts: Facts,
+    kernel: str,
+    weights: FlashWeights,
+    shape: Record,
 ) -> KernelCall:
     magnitude = facts.bounds[statement.result].magnitude
     scaling = choose_scaling(op.requantize, magnitude)
@@ -139,10 +153,10 @@ def _matrix(rows: int, depth: int, op: Conv2D | FullyConnected, weights: FlashWe
     return struct_record("shape", "pointwise_shape", fields)
 
 
-def _conv2d_shape(op: Conv2D, weights: FlashWeights) -> Record:
+def _conv2d_shape(op: Conv2D | TransposeConv2D, weights: FlashWeights) -> Record:
     batch, input_height, input_width, input_channels = op.input.type.shape
     _, output_height, output_width, output_channels = op.output_shape
-    kernel_height, kernel_width = op.window.kernel
+    _, kernel_height, kernel_width, _ = op.weight.type.shape
     fields = (
         ("batch", batch),
         ("input_height", input_height),

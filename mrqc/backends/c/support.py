@@ -34,6 +34,7 @@ from mrqc.ops.int import (
     Table,
     Take,
     Transpose,
+    TransposeConv2D,
 )
 from mrqc.ops.int.elementwise import BinaryBase
 
@@ -77,7 +78,7 @@ def arithmetic_problems(
             yield from (Diagnostic(text, _where(statement)) for text in _table_problems(op, constants[op.table]))
         if bound is None or statement.result in constants:
             continue
-        if isinstance(op, Add | RescaledAdd | Mul | Prelu | Conv2D | FullyConnected):
+        if isinstance(op, Add | RescaledAdd | Mul | Prelu | Conv2D | TransposeConv2D | FullyConnected):
             if not fits_64_bits(op.requantize, bound.magnitude):
                 yield Diagnostic("the scaled sum does not fit 64 bits", _where(statement))
         elif bound.magnitude > INT32_MAXIMUM:
@@ -117,7 +118,11 @@ def _loops(op: Op) -> tuple[int, int]:
 
 def _needed_constants(statement: Statement) -> Iterator[tuple[str, Value]]:
     match statement.op:
-        case Conv2D(weight=weight, bias=bias) | FullyConnected(weight=weight, bias=bias):
+        case (
+            Conv2D(weight=weight, bias=bias)
+            | TransposeConv2D(weight=weight, bias=bias)
+            | FullyConnected(weight=weight, bias=bias)
+        ):
             yield "weights", weight
             if bias is not None:
                 yield "bias", bias

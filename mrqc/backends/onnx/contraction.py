@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
+from mrqc.backends.onnx.site import ONNX_EXPORTS, RefusalError, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Layout
 from mrqc.ir import Op, Value
 from mrqc.ops import nn
@@ -63,3 +63,10 @@ def export_fully_connected(op: Op, site: Site) -> None:
 def _has_integer_bias(bias: Value | None) -> bool:
     """Whether operators over codes can take the bias: as integers at the scale of the accumulator."""
     return bias is None or bias.type.dtype.is_integer
+
+
+@ONNX_EXPORTS.register(nn.TransposeConv2D)
+def refuse_transpose_conv2d(op: Op, site: Site) -> None:
+    """Refuse: no rule writes it."""
+    del site
+    raise RefusalError(f"{op.mnemonic} cannot be written as ONNX")

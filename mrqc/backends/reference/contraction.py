@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,10 +19,12 @@ from mrqc.backends.reference.grid import (
 )
 from mrqc.backends.reference.rules import RULES
 from mrqc.ir import TensorType, Value
-from mrqc.numerics import Convolution, accumulation_dtype
+from mrqc.numerics import Convolution, TransposedConvolution, accumulation_dtype
 from mrqc.numerics.exact_matmul import INT64_EXACT
-from mrqc.ops.nn import Conv2D, FullyConnected
+from mrqc.ops.nn import Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.window import Window
+
+_Contraction: TypeAlias = Conv2D | TransposeConv2D | FullyConnected
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class _Prepared:
             doubles.
     """
 
-    convolution: Convolution
+    convolution: Convolution | TransposedConvolution
     scale: Real | None
 
 
@@ -55,8 +58,8 @@ class _IntegerWeights:
     scales: Real
 
 
-@RULES.register(Conv2D, FullyConnected)
-def contraction(op: Conv2D | FullyConnected, known: Mapping[Value, Array]) -> Kernel:
+@RULES.register(Conv2D, TransposeConv2D, FullyConnected)
+def contraction(op: _Contraction, known: Mapping[Value, Array]) -> Kernel:
     """Return the kernel of a contraction; known weights are prepared here."""
     weight = known.get(op.weight)
     prepared = None if weight is None else _prepare(op, weight)
@@ -76,9 +79,11 @@ def contraction(op: Conv2D | FullyConnected, known: Mapping[Value, Array]) -> Ke
     return kernel
 
 
-def _prepare(op: Conv2D | FullyConnected, weight: Array) -> _Prepared:
-    if isinstance(op, Conv2D):
-        window, groups, image_size = op.window, op.groups, op.input.type.shape[1:3]
+def _prepare(op: _Contraction, weight: Array) -> _Prepared:
+    sums = TransposedConvolution if isinstance(op, TransposeConv2D) else Convolution
+    if isinstance(op, Conv2D | TransposeConv2D):
+        window = Window(op.weight.type.shape[1:3], op.strides, op.padding, op.dilations)
+        groups, image_size = op.groups, op.input.type.shape[1:3]
     else:
         # A fully connected layer is the convolution of images that are one pixel.
         window, groups, image_size = Window((1, 1)), 1, (1, 1)
@@ -87,9 +92,9 @@ def _prepare(op: Conv2D | FullyConnected, weight: Array) -> _Prepared:
     if found is None:
         reals = _as_images(real_values(weight, op.weight.type))
         # One image at a time: the last bits of a product of doubles depend on how many rows it has.
-        convolution = Convolution(reals, window, (height, width), groups, np.dtype(np.float64), most_images=1)
+        convolution = sums(reals, window, (height, width), groups, np.dtype(np.float64), most_images=1)
         return _Prepared(convolution, None)
-    convolution = Convolution(
+    convolution = sums(
         _as_images(found.weights),
         window,
         (height, width),
@@ -100,7 +105,7 @@ def _prepare(op: Conv2D | FullyConnected, weight: Array) -> _Prepared:
     return _Prepared(convolution, found.scales)
 
 
-def _integer_weights(op: Conv2D | FullyConnected, weight: Array) -> _IntegerWeights | None:
+def _integer_weights(op: _Contraction, weight: Array) -> _IntegerWeights | None:
     """Return the weights as integers where one scale serves each output channel and sums fit 64 bits."""
     activation = integer_operand(op.input.type.element)
     quantization = quantization_of(op.weight.type.element)

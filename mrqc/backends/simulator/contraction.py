@@ -1,4 +1,4 @@
-"""``int.conv2d`` and ``int.fully_connected``."""
+"""``int.conv2d``, ``int.transpose_conv2d`` and ``int.fully_connected``."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import numpy as np
 from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.simulator.requantize import Requantizer
 from mrqc.backends.simulator.rules import RULES, Facts
-from mrqc.numerics import Convolution, accumulation_dtype
-from mrqc.ops.int import Conv2D, FullyConnected
+from mrqc.numerics import Convolution, TransposedConvolution, accumulation_dtype
+from mrqc.ops.int import Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.window import Window
 
 
-@RULES.register(Conv2D)
-def conv2d(op: Conv2D, facts: Facts) -> Kernel:
-    """Return the kernel of a convolution; constant weights are prepared here."""
+@RULES.register(Conv2D, TransposeConv2D)
+def conv2d(op: Conv2D | TransposeConv2D, facts: Facts) -> Kernel:
+    """Return the kernel of a convolution, or of a transposed one; constant weights are prepared here."""
     _, height, width, _ = op.input.type.shape
     dtype = accumulation_dtype(facts.bound)
     requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
 
-    def prepare(weight: Array) -> Convolution:
+    window = Window(op.weight.type.shape[1:3], op.strides, op.padding, op.dilations)
+    sums = Convolution if isinstance(op, Conv2D) else TransposedConvolution
+
+    def prepare(weight: Array) -> Convolution | TransposedConvolution:
         weights = _centred(weight, op.weight_zero_point)
-        return Convolution(weights, op.window, (height, width), op.groups, dtype, op.input_zero_point)
+        return sums(weights, window, (height, width), op.groups, dtype, op.input_zero_point)
 
     known = facts.known.get(op.weight)
     prepared = None if known is None else prepare(known)
@@ -59,7 +62,7 @@ def _centred(codes: Array, zero_point: int) -> Array:
 
 
 def _convolve(
-    convolution: Convolution,
+    convolution: Convolution | TransposedConvolution,
     images: Array,
     bias: Array | None,
     requantize: Requantizer,

@@ -107,3 +107,10 @@ def _bias(op: nn.Conv2D | nn.FullyConnected, site: Site) -> list[int]:
         raise RefusalError("a float bias is computed, TFLite needs a quantized constant")
     codes = quantization.quantize(data.array.astype(np.float64), element.dtype.minimum, element.dtype.maximum)
     return [site.writer.constant(op.bias.name, Data.of(codes, element.dtype), element)]
+
+
+@TFLITE_EXPORTS.register(nn.TransposeConv2D)
+def refuse_transpose_conv2d(op: Op, site: Site) -> None:
+    """Refuse: no rule writes it."""
+    del site
+    raise RefusalError(f"{op.mnemonic} cannot be written as TFLite")

@@ -1,4 +1,4 @@
-"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED.
+"""CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED.
 
 The runtime rounds a float input to 8 bits on the fly where it meets weights of codes; mrqc keeps to the real numbers.
 """
@@ -12,7 +12,14 @@ import numpy as np
 
 from mrqc.frontends.tflite.site import Site, Support
 from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError
-from mrqc.frontends.tflite.windows import DILATION_OPTIONS, FUSED, WINDOW_OPTIONS, fused_clamp, read_window
+from mrqc.frontends.tflite.windows import (
+    DILATION_OPTIONS,
+    FUSED,
+    WINDOW_OPTIONS,
+    fused_clamp,
+    read_transposed_padding,
+    read_window,
+)
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.quantization import Quantization
@@ -36,6 +43,33 @@ def import_depthwise_conv_2d(site: Site) -> Value:
     if weight.shape[0] != 1:
         raise UnsupportedOperatorError(f"the weight must have shape [1, height, width, O], found {list(weight.shape)}")
     return _convolution(site, weight.transposed(_OHWI_FROM_1HWO), site.image(0).type.shape[3])
+
+
+def import_transpose_conv(site: Site) -> Value:
+    """Floats or codes, with constant weights and result shape; any window; a clamp as fused activation."""
+    weight, image = _weight(site, 4, 2), site.image(2)
+    shape = site.integers(0, "shape of the result")
+    _, kernel_height, kernel_width, _ = weight.shape
+    strides = (site.integer("stride_h"), site.integer("stride_w"))
+    if len(shape) != 4 or min(shape) < 1 or min(strides) < 1:
+        raise UnsupportedOperatorError(f"a result of shape {list(shape)} with strides {list(strides)}")
+    before = read_transposed_padding(site, (kernel_height, kernel_width), strides, (shape[1], shape[2]))
+    (top, bottom), (left, right) = (
+        (cut, (size - 1) * stride + taps - cut - wanted)
+        for cut, size, stride, taps, wanted in zip(
+            before, image.type.shape[1:3], strides, weight.shape[1:3], shape[1:3], strict=True
+        )
+    )
+    op = nn.TransposeConv2D(
+        image,
+        _weight_value(site, weight, 2),
+        _bias(site, image, weight, 3),
+        strides,
+        (top, left, bottom, right),
+        clamp=fused_clamp(site),
+        element=site.real_element(image),
+    )
+    return site.emit(op)
 
 
 def import_fully_connected(site: Site) -> Value | Constant:
@@ -94,12 +128,12 @@ def _groups(image: Value, depth: int) -> int:
     return channels // depth
 
 
-def _weight(site: Site, rank: int) -> Constant:
+def _weight(site: Site, rank: int, rows_index: int = 0) -> Constant:
     """Return weights of that rank: floats, or codes of 8 bits."""
     weight = site.constant(1, "weight")
     if len(weight.shape) != rank:
         raise UnsupportedOperatorError(f"the weight must have {rank} axes, found shape {list(weight.shape)}")
-    rows = site.value(0).type.dtype
+    rows = site.value(rows_index).type.dtype
     dtype = weight.element.dtype if weight.element else None
     if dtype not in (DType.I8, DType.U8) and (dtype, rows) != (DType.F32, DType.F32):
         raise UnsupportedOperatorError(
@@ -111,19 +145,19 @@ def _weight(site: Site, rank: int) -> Constant:
     return weight
 
 
-def _weight_value(site: Site, weight: Constant) -> Value:
+def _weight_value(site: Site, weight: Constant, rows_index: int = 0) -> Value:
     """Return weights as a value; codes that meet a float input become floats."""
     value = site.emitted(weight)
-    if value.type.element.is_quantized and site.value(0).type.dtype is DType.F32:
+    if value.type.element.is_quantized and site.value(rows_index).type.dtype is DType.F32:
         return site.emit(nn.Dequantize(value))
     return value
 
 
-def _bias(site: Site, rows: Value, weight: Constant) -> Value | None:
+def _bias(site: Site, rows: Value, weight: Constant, index: int = 2) -> Value | None:
     """Return the bias: floats, or codes at the scale of the accumulator, which is how the runtime adds them."""
-    if not site.has_operand(2):
+    if not site.has_operand(index):
         return None
-    bias = site.constant(2, "bias")
+    bias = site.constant(index, "bias")
     if bias.array.size == weight.shape[0]:
         bias = bias.reshaped(weight.shape[:1])
     if bias.element is None or (bias.element.dtype is DType.F32) != (rows.type.dtype is DType.F32):
@@ -165,6 +199,9 @@ CONTRACTION_RULES: Mapping[str, Support] = {
         "DepthwiseConv2DOptions",
         # The runtime works the multiplier out from the shapes, and so does mrqc.
         (*WINDOW_OPTIONS, *DILATION_OPTIONS, FUSED, "depth_multiplier"),
+    ),
+    "TRANSPOSE_CONV": Support(
+        import_transpose_conv, (3, 4), "TransposeConvOptions", (*WINDOW_OPTIONS, FUSED, "quantized_bias_type")
     ),
     "FULLY_CONNECTED": Support(
         import_fully_connected,

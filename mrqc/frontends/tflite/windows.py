@@ -36,6 +36,18 @@ def read_window(site: Site, kernel: tuple[int, int], height: int, width: int) ->
     return window
 
 
+def read_transposed_padding(
+    site: Site, kernel: tuple[int, int], strides: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int]:
+    """Return what is cut off the top and left of a transposed convolution with a result of that size.
+
+    Raises:
+        UnsupportedOperatorError: The padding is neither SAME nor VALID.
+    """
+    top, left, _, _ = _padding(site, Window(kernel, strides), size)
+    return top, left
+
+
 def fused_clamp(site: Site) -> tuple[float, float]:
     """Return the bounds of the activation that is fused behind an operator.
 

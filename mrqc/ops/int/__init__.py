@@ -6,7 +6,7 @@ The quantization in their result types says what the codes mean; it has no influ
 from mrqc.ir.op import Op
 from mrqc.ops.int.activation import Clamp, InterpolatedSoftmax, LogSoftmax, ReciprocalSoftmax, Softmax, Table
 from mrqc.ops.int.constant import Constant
-from mrqc.ops.int.contraction import Conv2D, FullyConnected
+from mrqc.ops.int.contraction import Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.int.elementwise import Add, Maximum, Minimum, Mul, OperandScaling, Prelu, RescaledAdd
 from mrqc.ops.int.float32 import FLOAT32_OPS, FloatAveragePool2D, FloatRescale, FloatSoftmax, PairTable
 from mrqc.ops.int.layout import Concat, Pad, Reshape, Slice, Take, Transpose
@@ -19,6 +19,7 @@ from mrqc.ops.int.resize import Interpolation, ResizeBilinear
 INT_OPS: tuple[type[Op], ...] = (
     Constant,
     Conv2D,
+    TransposeConv2D,
     FullyConnected,
     Add,
     RescaledAdd,
@@ -89,4 +90,5 @@ __all__ = [
     "Table",
     "Take",
     "Transpose",
+    "TransposeConv2D",
 ]

@@ -1,4 +1,4 @@
-"""``int.conv2d`` and ``int.fully_connected``."""
+"""``int.conv2d``, ``int.transpose_conv2d`` and ``int.fully_connected``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.types import Element, TensorType
-from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
+from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase, TransposeConv2DBase
 from mrqc.ops.int.requantize import Requantize
 
 ACTIVATION_DTYPES = (DType.I8, DType.U8, DType.I16)
@@ -26,6 +26,30 @@ class Conv2D(Conv2DBase):
     """
 
     mnemonic: ClassVar[str] = "int.conv2d"
+    input_zero_point: int = field(default=0, kw_only=True)
+    weight_zero_point: int = field(default=0, kw_only=True)
+    requantize: Requantize = field(kw_only=True)
+    element: Element = field(kw_only=True)
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        broken = [*super().problems()]
+        yield from broken
+        if broken:
+            return
+        yield from contraction_problems(self)
+        yield from self.requantize.problems(self.element.dtype, self.weight.type.shape[0])
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the NHWC result."""
+        return (TensorType(self.output_shape, self.element),)
+
+
+@dataclass(frozen=True)
+class TransposeConv2D(TransposeConv2DBase):
+    """As ``int.conv2d``, with each centred input element multiplied onto the pixels around it."""
+
+    mnemonic: ClassVar[str] = "int.transpose_conv2d"
     input_zero_point: int = field(default=0, kw_only=True)
     weight_zero_point: int = field(default=0, kw_only=True)
     requantize: Requantize = field(kw_only=True)
@@ -69,7 +93,7 @@ class FullyConnected(FullyConnectedBase):
         return (TensorType(self.output_shape, self.element),)
 
 
-def contraction_problems(op: Conv2D | FullyConnected) -> Iterator[str]:
+def contraction_problems(op: Conv2D | TransposeConv2D | FullyConnected) -> Iterator[str]:
     """Yield a sentence for each operand that is not stored as an integer contraction needs it."""
     yield from activation_problems(op.input)
     yield from zero_point_problems("input", op.input, op.input_zero_point)

@@ -18,7 +18,7 @@ from mrqc.ops.nn.activation import (
 )
 from mrqc.ops.nn.clamp import UNBOUNDED, intersect_clamps
 from mrqc.ops.nn.constant import Constant
-from mrqc.ops.nn.contraction import Conv2D, FullyConnected
+from mrqc.ops.nn.contraction import Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.nn.elementwise import Add, Maximum, Minimum, Mul, Prelu, Sub
 from mrqc.ops.nn.layout import Concat, Mirror, MirrorPad, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
@@ -29,6 +29,7 @@ from mrqc.ops.nn.resize import Coordinates, Nearest, ResizeBilinear, ResizeNeare
 NN_OPS: tuple[type[Op], ...] = (
     Constant,
     Conv2D,
+    TransposeConv2D,
     FullyConnected,
     Add,
     Sub,
@@ -104,5 +105,6 @@ __all__ = [
     "Take",
     "Tanh",
     "Transpose",
+    "TransposeConv2D",
     "intersect_clamps",
 ]

@@ -64,3 +64,9 @@ def _check_bias(bias: Quantization | None, input_scale: float, weight: Quantizat
             raise RefusalError(
                 f"its bias has scale {scale:.6g}, its accumulator {input_scale * weight_scale:.6g}", hint
             )
+
+
+@LOWERINGS.register(nn.TransposeConv2D)
+def lower_transpose_conv2d(op: Op, site: Site) -> Value:
+    """Refuse: there is no hardware for it among the targets."""
+    raise RefusalError(f"target {site.target.name} has no {op.mnemonic}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from numpy.typing import NDArray
 from single_ops import SingleOpCase, case, operator_cases
-from tflite_files import NUMPY, Scales, TfliteFile, options
+from tflite_files import NUMPY, SAME, Scales, TfliteFile, options
 from tflite_strategies import draw_scales, fused_activations, paddings, window_size
 
 BIAS_DTYPES = {"i8": "i32", "u8": "i32", "i16": "i64"}
@@ -162,5 +162,37 @@ def fully_connected(draw: DrawFn, dtype: str) -> SingleOpCase:
         [file.output(dtype, shape, filters.result)],
         options("FullyConnectedOptions", keep_num_dims=keeps, fused_activation_function=draw(fused_activations)),
         version=7,
+    )
+    return case(draw, file)
+
+
+@operator_cases("TRANSPOSE_CONV", "i8", "u8", "i16")
+def transpose_conv(draw: DrawFn, dtype: str) -> SingleOpCase:
+    height, width, depth, outputs = (draw(st.integers(1, 5)) for _ in range(4))
+    kernel = tuple(draw(st.integers(1, 4)) for _ in range(2))
+    strides = tuple(draw(st.integers(1, 3)) for _ in range(2))
+    padding = draw(paddings)
+    sizes = [
+        size * stride - draw(st.integers(0, stride - 1)) if padding == SAME else (size - 1) * stride + taps
+        for size, stride, taps in zip((height, width), strides, kernel, strict=True)
+    ]
+    rows = draw_scales(draw, dtype)
+    assert rows is not None
+    file = TfliteFile()
+    operand = file.input(dtype, (1, height, width, depth), rows)
+    filters = draw_filters(draw, file, dtype, rows, (outputs, *kernel, depth), 0, bias_is_optional=True)
+    shape = (1, *sizes, outputs)
+    file.operator(
+        "TRANSPOSE_CONV",
+        [file.integers(shape), filters.weight, operand, *([] if filters.bias is None else [filters.bias])],
+        [file.output(dtype, shape, filters.result)],
+        options(
+            "TransposeConvOptions",
+            padding=padding,
+            stride_h=strides[0],
+            stride_w=strides[1],
+            fused_activation_function=draw(fused_activations),
+        ),
+        version=4,
     )
     return case(draw, file)

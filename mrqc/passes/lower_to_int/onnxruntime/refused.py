@@ -22,6 +22,7 @@ from mrqc.passes.lower_to_int.rules import Site
     nn.HardSwish,
     nn.HardSigmoid,
     nn.LogSoftmax,
+    nn.TransposeConv2D,
     nn.Mean,
     nn.Sum,
     nn.ResizeBilinear,

@@ -1,4 +1,4 @@
-"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED."""
+"""CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ _LEAST_WIDE_SCALE = 2.0**-15
 """From here on the ends of 32 bits lie beyond the greatest 16-bit code."""
 
 
-@TFLITE_LOWERINGS.register(nn.Conv2D)
+@TFLITE_LOWERINGS.register(nn.Conv2D, nn.TransposeConv2D)
 def lower_conv2d(op: Op, site: Site) -> Value:
     """Sums of centred products; the ratio of the scales in double precision, but for uint8."""
-    assert isinstance(op, nn.Conv2D)
+    assert isinstance(op, nn.Conv2D | nn.TransposeConv2D)
     rows, weight = per_tensor(op.input), _weight(op.weight, site)
     in_single = op.input.type.dtype is DType.U8
+    lowered = int_ops.Conv2D if isinstance(op, nn.Conv2D) else int_ops.TransposeConv2D
     return site.emit(
-        int_ops.Conv2D(
+        lowered(
             op.input,
             op.weight,
             op.bias,
@@ -106,7 +107,11 @@ def _weight(value: Value, site: Site) -> Quantization:
 
 
 def _requantize(
-    op: nn.Conv2D | nn.FullyConnected, rows: Quantization, weight: Quantization, in_single: bool, site: Site
+    op: nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected,
+    rows: Quantization,
+    weight: Quantization,
+    in_single: bool,
+    site: Site,
 ) -> Requantize:
     """Return the arithmetic behind the sums.
 
