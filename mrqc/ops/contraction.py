@@ -78,6 +78,12 @@ class TransposeConv2DBase(Op):
     groups: int = 1
 
     @property
+    def window(self) -> Window:
+        """The kernel as a window over the result; its padding is what is cut off there."""
+        _, height, width, _ = self.weight.type.shape
+        return Window((height, width), self.strides, self.padding, self.dilations)
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         """The NHWC shape of the result."""
         batch, height, width, _ = self.input.type.shape

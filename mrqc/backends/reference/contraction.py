@@ -82,8 +82,7 @@ def contraction(op: _Contraction, known: Mapping[Value, Array]) -> Kernel:
 def _prepare(op: _Contraction, weight: Array) -> _Prepared:
     sums = TransposedConvolution if isinstance(op, TransposeConv2D) else Convolution
     if isinstance(op, Conv2D | TransposeConv2D):
-        window = Window(op.weight.type.shape[1:3], op.strides, op.padding, op.dilations)
-        groups, image_size = op.groups, op.input.type.shape[1:3]
+        window, groups, image_size = op.window, op.groups, op.input.type.shape[1:3]
     else:
         # A fully connected layer is the convolution of images that are one pixel.
         window, groups, image_size = Window((1, 1)), 1, (1, 1)

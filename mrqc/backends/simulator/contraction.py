@@ -19,12 +19,11 @@ def conv2d(op: Conv2D | TransposeConv2D, facts: Facts) -> Kernel:
     dtype = accumulation_dtype(facts.bound)
     requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
 
-    window = Window(op.weight.type.shape[1:3], op.strides, op.padding, op.dilations)
     sums = Convolution if isinstance(op, Conv2D) else TransposedConvolution
 
     def prepare(weight: Array) -> Convolution | TransposedConvolution:
         weights = _centred(weight, op.weight_zero_point)
-        return sums(weights, window, (height, width), op.groups, dtype, op.input_zero_point)
+        return sums(weights, op.window, (height, width), op.groups, dtype, op.input_zero_point)
 
     known = facts.known.get(op.weight)
     prepared = None if known is None else prepare(known)
