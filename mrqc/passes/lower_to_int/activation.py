@@ -48,7 +48,8 @@ def lower_function(op: Op, site: Site) -> Value:
         raise RefusalError(f"a table of a function of {dtype} codes would be too large")
     every_code = np.arange(dtype.minimum, dtype.maximum + 1).astype(dtype.numpy)
     entries = np.clip(REFERENCE_RULES[type(op)](op, {})(every_code), *site.limits(type_.element))
-    data = Data.of(entries.astype(np.int64), type_.dtype)
+    # The reference gives the result as many axes as the operand has.
+    data = Data.of(entries.reshape(-1).astype(np.int64), type_.dtype)
     table = site.emit(int_ops.Constant(data, Element(type_.dtype)))
     return site.emit(int_ops.Table(operand, table, type_.element))
 
