@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from mrqc.ir.graph import Module, Statement
 from mrqc.ir.location import Location
@@ -16,21 +16,11 @@ from mrqc.ops import nn
 from mrqc.ops.nn.clamp import UNBOUNDED, intersect_clamps
 from mrqc.passes.definition import Exactness, Pass
 
-_Layout: TypeAlias = nn.Reshape | nn.Transpose
-_Contraction: TypeAlias = nn.Conv2D | nn.FullyConnected
+_Move: TypeAlias = nn.Reshape | nn.Transpose | nn.Slice | nn.Take | nn.Pad | nn.MirrorPad
+"""What puts elements in other places, each on its own: it changes places with a dequantize or a quantize."""
+
 _Clampable: TypeAlias = nn.Conv2D | nn.FullyConnected | nn.Add | nn.Sub | nn.Mul | nn.AveragePool2D | nn.MaxPool2D
-_Unclamped: TypeAlias = (
-    nn.Maximum
-    | nn.Minimum
-    | nn.Prelu
-    | nn.LeakyRelu
-    | nn.Elu
-    | nn.Sigmoid
-    | nn.Tanh
-    | nn.HardSwish
-    | nn.HardSigmoid
-    | nn.LogSoftmax
-)
+_NOT_FOLDED = (nn.Constant, nn.Quantize, nn.Dequantize, nn.Clip)
 
 
 @dataclass(frozen=True)
@@ -38,9 +28,9 @@ class FoldQdq(Pass):
     """Make one quantized op of each dequantize, float op, clips, quantize.
 
     An op is folded where its operands are dequantized codes and each float value up to the quantize has no
-    other use; a bias may also be a float constant. Moves (reshape, transpose) and, where that is exact,
-    maximum pools and clips, are done on codes. What does not fit stays as it is. The result is the same over
-    the reals: every rounding is one that was there before, and none is left out.
+    other use; a bias may also be a float constant. Moves (reshape, transpose, slice and so on) and, where that is
+    exact, maximum pools, pads and clips, are done on codes. What does not fit stays as it is. The result is the
+    same over the reals: every rounding is one that was there before, and none is left out.
     """
 
     name: ClassVar[str] = "fold-qdq"
@@ -101,7 +91,7 @@ class _Rewriting:
     def leads_to_quantize(self, value: Value) -> bool:
         """Return whether a value is used only by a quantize, maybe behind clips and moves."""
         user = self.only_user(value)
-        while user is not None and isinstance(user.op, nn.Clip | nn.Reshape | nn.Transpose):
+        while user is not None and isinstance(user.op, nn.Clip | _Move):
             user = self.only_user(user.result)
         return user is not None and isinstance(user.op, nn.Quantize)
 
@@ -121,23 +111,26 @@ def _merge_equal_quantizes(module: Module) -> Module:
 
 
 def _move_on_codes(rewriting: _Rewriting, statement: Statement, builder: GraphBuilder) -> Value | None:
-    """Turn ``move(dequantize(x))`` into ``dequantize(move(x))``."""
+    """Turn ``move(dequantize(x))`` into ``dequantize(move(x))``, and search for extremes among codes."""
     op = statement.op
-    if not isinstance(op, nn.Reshape | nn.Transpose | nn.Clip | nn.MaxPool2D):
+    if not isinstance(op, _Move | nn.Clip | nn.MaxPool2D | nn.ResizeNearest | nn.ArgMax):
         return None
     codes = rewriting.codes(op.input)
     if codes is None:
         return None
+    location = statement.location
+    if isinstance(op, nn.ArgMax):
+        is_per_tensor = codes.type.quantization is not None and codes.type.quantization.is_per_tensor
+        return rewriting.emit(builder, replace(op, input=codes), location) if is_per_tensor else None
     moved = _on_codes(op, codes, rewriting.leads_to_quantize(statement.result))
     if moved is None:
         return None
-    location = statement.location
     dequantize = rewriting.definitions[op.input]
     value = rewriting.emit(builder, moved, location)
     return rewriting.emit(builder, nn.Dequantize(value), dequantize.location)
 
 
-def _on_codes(op: _Layout | nn.Clip | nn.MaxPool2D, codes: Value, quantized_next: bool) -> Op | None:
+def _on_codes(op: _Move | nn.Clip | nn.MaxPool2D | nn.ResizeNearest, codes: Value, quantized_next: bool) -> Op | None:
     """Return ``op`` on the codes of its input with the same element, where that is exact and pays."""
     quantization = codes.type.quantization
     assert quantization is not None
@@ -145,7 +138,11 @@ def _on_codes(op: _Layout | nn.Clip | nn.MaxPool2D, codes: Value, quantized_next
         return replace(op, input=codes)
     if not quantization.is_per_tensor:
         return None
-    if isinstance(op, nn.Reshape):
+    if isinstance(op, nn.ResizeNearest):
+        return replace(op, input=codes, element=codes.type.element) if op.element == FLOAT else None
+    if isinstance(op, nn.Pad):
+        return replace(op, input=codes) if _is_on_grid((op.value, op.value), codes.type.element) else None
+    if isinstance(op, _Move):
         return replace(op, input=codes)
     # A quantize that follows takes the op in, together with its own change of scale.
     if not quantized_next and op.element == FLOAT and _is_on_grid(op.clamp, codes.type.element):
@@ -178,7 +175,7 @@ class _Chain:
 
     source: Value
     clips: tuple[tuple[float, float], ...]
-    layouts: tuple[_Layout, ...]
+    layouts: tuple[_Move, ...]
     location: Location
 
     @property
@@ -191,14 +188,14 @@ def _chain_before(rewriting: _Rewriting, quantize: Statement) -> _Chain:
     """Walk back from a quantize over clips and moves whose results have no other use."""
     assert isinstance(quantize.op, nn.Quantize)
     clips: list[tuple[float, float]] = []
-    layouts: list[_Layout] = []
+    layouts: list[_Move] = []
     locations = [quantize.location]
     value = quantize.op.input
     while (definition := rewriting.definitions.get(value)) is not None and rewriting.only_user(value):
         op = definition.op
         if isinstance(op, nn.Clip) and op.input.type.element == op.element == FLOAT:
             clips.append(op.clamp)
-        elif isinstance(op, nn.Reshape | nn.Transpose):
+        elif isinstance(op, _Move) and not _is_cut(op, clips):
             layouts.append(op)
         else:
             break
@@ -206,6 +203,11 @@ def _chain_before(rewriting: _Rewriting, quantize: Statement) -> _Chain:
         value = op.input
     location = Location().merge(*reversed(locations))
     return _Chain(value, tuple(reversed(clips)), tuple(reversed(layouts)), location)
+
+
+def _is_cut(move: _Move, clips: list[tuple[float, float]]) -> bool:
+    """Whether clips that follow a move change what it pads with, so that they cannot be done before it."""
+    return isinstance(move, nn.Pad) and any(not low <= move.value <= high for low, high in clips)
 
 
 def _fold(rewriting: _Rewriting, statement: Statement, builder: GraphBuilder) -> Value | None:
@@ -220,26 +222,47 @@ def _fold(rewriting: _Rewriting, statement: Statement, builder: GraphBuilder) ->
     folded = _folded_source(rewriting, chain, element)
     if folded is None:
         return None
-    op, location = folded
+    op, clamp, location = folded
     value = op if isinstance(op, Value) else rewriting.emit(builder, op, location)
+    low, high = _reach(op, element)
+    if clamp[0] > low or clamp[1] < high:
+        # Rounding is monotone: codes can be clipped in place of the real values.
+        value = rewriting.emit(builder, nn.Clip(value, clamp, element), location)
     for layout in chain.layouts:
         value = rewriting.emit(builder, replace(layout, input=value), location)
     return value
 
 
-def _folded_source(rewriting: _Rewriting, chain: _Chain, element: Element) -> tuple[Op | Value, Location] | None:
-    """Return what computes the codes of the chain's source after its clips, and where that came from."""
+def _reach(op: Op | Value, element: Element) -> tuple[float, float]:
+    """Return an interval that holds the real values of a result before they are rounded, as far as it matters."""
+    assert element.quantization is not None
+    if isinstance(op, nn.Softmax | nn.Sigmoid | nn.HardSigmoid):
+        return (0.0, 1.0)
+    return element.real_range if element.quantization.is_per_tensor else UNBOUNDED
+
+
+_Source: TypeAlias = tuple[Op | Value, tuple[float, float], Location]
+
+
+def _folded_source(rewriting: _Rewriting, chain: _Chain, element: Element) -> _Source | None:
+    """Return what computes the codes of the chain's source, what still clips them, and where that came from."""
     codes = rewriting.codes(chain.source)
     if codes is not None:
-        return _requantized(codes, chain.clamp, element), chain.location
+        return _requantized(codes, chain.clamp, element), UNBOUNDED, chain.location
     definition = rewriting.definitions.get(chain.source)
     if definition is None:
         # A float input: only the moves behind it can change places with the quantize.
-        return (nn.Quantize(chain.source, element), chain.location) if chain.layouts and not chain.clips else None
+        moves_only = chain.layouts and not chain.clips
+        return (nn.Quantize(chain.source, element), UNBOUNDED, chain.location) if moves_only else None
     if rewriting.only_user(chain.source) is None:
         return None
-    op = _quantized(rewriting, definition.op, chain.clamp, element)
-    return None if op is None else (op, definition.location.merge(chain.location))
+    op = _quantized(rewriting, definition.op, element)
+    if op is None:
+        return None
+    location = definition.location.merge(chain.location)
+    if isinstance(op, _Clampable):
+        return replace(op, clamp=intersect_clamps(op.clamp, chain.clamp)), UNBOUNDED, location
+    return op, chain.clamp, location
 
 
 def _requantized(codes: Value, clamp: tuple[float, float], element: Element) -> Op | Value:
@@ -248,51 +271,25 @@ def _requantized(codes: Value, clamp: tuple[float, float], element: Element) -> 
     return codes if codes.type.element == element else nn.Quantize(codes, element)
 
 
-def _quantized(rewriting: _Rewriting, op: Op, clamp: tuple[float, float], element: Element) -> Op | None:
+def _quantized(rewriting: _Rewriting, op: Op, element: Element) -> Op | None:
     """Return a float op as one on codes with a quantized result, or None where an operand is no code."""
-    if isinstance(op, nn.Softmax):
-        codes = rewriting.codes(op.input)
-        # A probability lies in [0, 1] anyway.
-        keeps_all = clamp[0] <= 0 and clamp[1] >= 1
-        return (
-            replace(op, input=codes, element=element)
-            if codes is not None and op.element == FLOAT and keeps_all
-            else None
-        )
-    if isinstance(op, _Unclamped):
-        return _quantized_function(rewriting, op, clamp, element)
-    if not isinstance(op, _Clampable) or op.element != FLOAT:
+    if isinstance(op, _NOT_FOLDED) or getattr(op, "element", None) != FLOAT:
         return None
     operands = _operand_codes(rewriting, op)
     if operands is None:
         return None
-    return replace(
-        op.map_operands(lambda operand: operands[operand]),
-        clamp=intersect_clamps(op.clamp, clamp),
-        element=element,
-    )
+    moved: Any = op.map_operands(lambda operand: operands[operand])
+    return replace(moved, element=element)
 
 
-def _quantized_function(
-    rewriting: _Rewriting, op: _Unclamped, clamp: tuple[float, float], element: Element
-) -> Op | None:
-    """Return a float op without a clamp as one on codes; a clamp behind it must stay."""
-    if op.element != FLOAT or clamp != UNBOUNDED:
-        return None
-    operands = {operand: rewriting.codes(operand) for operand in op.operands}
-    if None in operands.values():
-        return None
-    return replace(op.map_operands(lambda operand: operands[operand] or operand), element=element)
-
-
-def _operand_codes(rewriting: _Rewriting, op: _Clampable) -> dict[Value, Value] | None:
+def _operand_codes(rewriting: _Rewriting, op: Op) -> dict[Value, Value] | None:
     """Return the codes behind each operand; a bias may also be a float constant."""
     found: dict[Value, Value] = {}
     for operand in op.operands:
         codes = rewriting.codes(operand)
         if codes is None:
             definition = rewriting.definitions.get(operand)
-            is_bias = isinstance(op, _Contraction) and operand == op.bias
+            is_bias = operand == getattr(op, "bias", None)
             if not (is_bias and definition is not None and isinstance(definition.op, nn.Constant)):
                 return None
             codes = operand

@@ -1,14 +1,15 @@
-"""Relu, Clip, Softmax."""
+"""Relu, Clip, Softmax and other functions of one tensor."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Activation, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.ir.op import Op, Value
 from mrqc.ir.types import FLOAT, Element
 from mrqc.ops import nn
 
@@ -21,7 +22,7 @@ def import_relu(site: Site) -> Tensor:
 
 
 def import_clip(site: Site) -> Tensor:
-    """On floats, with constant bounds, either of which may be absent."""
+    """On floats or on codes, with constant bounds, either of which may be absent."""
     if site.opset < 11:
         if site.node.inputs[1:]:
             raise UnsupportedNodeError("before opset 11 the bounds are attributes, not inputs")
@@ -30,6 +31,13 @@ def import_clip(site: Site) -> Tensor:
         raise UnsupportedNodeError("since opset 11 the bounds are inputs, not attributes")
     low = _bound_operand(site, 1, "lower bound") if site.has_operand(1) else -math.inf
     high = _bound_operand(site, 2, "upper bound") if site.has_operand(2) else math.inf
+    # The greatest wins where the bounds cross.
+    low = min(low, high)
+    tensor = site.operand(0)
+    if isinstance(tensor, Constant) and tensor.element is None:
+        return Constant(tensor.name, np.clip(tensor.array, low, high).astype(tensor.array.dtype))
+    if isinstance(tensor, Activation) and tensor.value.type.dtype.is_integer:
+        return _clip_codes(site, tensor, (low, high))
     return _clip(site, (low, high))
 
 
@@ -38,8 +46,56 @@ def import_softmax(site: Site) -> Tensor:
     return softmax_of(site, site.float_operand(0), site.opset, FLOAT)
 
 
+def import_leaky_relu(site: Site) -> Tensor:
+    """On floats."""
+    alpha = site.number("alpha", 0.01)
+    return _applied(site, lambda value: nn.LeakyRelu(value, alpha))
+
+
+def import_elu(site: Site) -> Tensor:
+    """On floats."""
+    alpha = site.number("alpha", 1.0)
+    return _applied(site, lambda value: nn.Elu(value, alpha))
+
+
+def import_sigmoid(site: Site) -> Tensor:
+    """On floats."""
+    return _applied(site, nn.Sigmoid)
+
+
+def import_tanh(site: Site) -> Tensor:
+    """On floats."""
+    return _applied(site, nn.Tanh)
+
+
+def import_hard_swish(site: Site) -> Tensor:
+    """On floats."""
+    return _applied(site, nn.HardSwish)
+
+
+def import_hard_sigmoid(site: Site) -> Tensor:
+    """On floats."""
+    alpha, beta = site.number("alpha", 0.2), site.number("beta", 0.5)
+    return _applied(site, lambda value: nn.HardSigmoid(value, alpha, beta))
+
+
+def import_log_softmax(site: Site) -> Tensor:
+    """Along any axis; before opset 13 along all axes from the given one on."""
+    return along_axis(site, site.float_operand(0), site.opset, nn.LogSoftmax)
+
+
+def _applied(site: Site, make: Callable[[Value], Op]) -> Tensor:
+    activation = site.float_operand(0)
+    return Activation(site.emit(make(activation.value)), activation.permutation)
+
+
 def softmax_of(site: Site, activation: Activation, opset: int, element: Element) -> Tensor:
-    """Emit a softmax as an operator set defines it: along one axis, before 13 over all axes from one on."""
+    """Emit a softmax as an operator set defines it."""
+    return along_axis(site, activation, opset, lambda value: nn.Softmax(value, element=element))
+
+
+def along_axis(site: Site, activation: Activation, opset: int, make: Callable[[Value], Op]) -> Tensor:
+    """Emit an op of the last axis along the node's axis; before operator set 13 over all axes from that on."""
     rank = len(activation.shape)
     if rank == 0:
         raise UnsupportedNodeError("its operand has no axes")
@@ -47,19 +103,28 @@ def softmax_of(site: Site, activation: Activation, opset: int, element: Element)
     if opset < 13 and axis != rank - 1:
         rows = (math.prod(activation.shape[:axis]), math.prod(activation.shape[axis:]))
         flat = site.emitter.reshape(activation, rows, site.location)
-        return site.reshape(Activation.plain(site.emit(nn.Softmax(flat, element=element))), activation.shape)
+        return site.reshape(Activation.plain(site.emit(make(flat))), activation.shape)
     # The axis goes last, and back again.
     order = (*(other for other in range(rank) if other != axis), axis)
     moved = activation.transposed(order)
     if moved.permutation[-1] != rank - 1:
         moved = Activation.plain(site.logical(moved))
-    result = Activation(site.emit(nn.Softmax(moved.value, element=element)), moved.permutation)
+    result = Activation(site.emit(make(moved.value)), moved.permutation)
     return result.transposed(tuple(order.index(other) for other in range(rank)))
 
 
 def _clip(site: Site, clamp: tuple[float, float]) -> Tensor:
     activation = site.float_operand(0)
     return Activation(site.emit(nn.Clip(activation.value, clamp)), activation.permutation)
+
+
+def _clip_codes(site: Site, codes: Activation, limits: tuple[float, float]) -> Tensor:
+    """Clip codes: PyTorch writes a narrower range of codes, such as -127 to 127, in this way."""
+    quantization = codes.value.type.quantization
+    if quantization is None or not quantization.is_per_tensor:
+        raise UnsupportedNodeError("it clips codes whose scale is not known, or differs along an axis")
+    low, high = (quantization.scale * (limit - quantization.zero_point) for limit in limits)
+    return Activation(site.emit(nn.Clip(codes.value, (low, high), codes.value.type.element)), codes.permutation)
 
 
 def _bound_operand(site: Site, index: int, role: str) -> float:
@@ -77,6 +142,13 @@ def _bound(bound: float) -> float:
 ACTIVATION_RULES: Mapping[str, NodeRule] = {
     "Relu": NodeRule(import_relu, 1),
     "Clip": NodeRule(import_clip, 3, ("min", "max")),
+    "LeakyRelu": NodeRule(import_leaky_relu, 1, ("alpha",)),
+    "Elu": NodeRule(import_elu, 1, ("alpha",)),
+    "Sigmoid": NodeRule(import_sigmoid, 1),
+    "Tanh": NodeRule(import_tanh, 1),
+    "HardSwish": NodeRule(import_hard_swish, 1),
+    "HardSigmoid": NodeRule(import_hard_sigmoid, 1, ("alpha", "beta")),
     "Softmax": NodeRule(import_softmax, 1, ("axis",)),
+    "LogSoftmax": NodeRule(import_log_softmax, 1, ("axis",)),
 }
 """Nodes that apply a function to one tensor."""

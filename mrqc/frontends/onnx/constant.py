@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
 from mrqc.frontends.onnx.site import NodeRule, Site
 from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
 from mrqc.ir.dtype import DType
+
+_LARGEST_FILL = 1 << 24
 
 
 def import_constant(site: Site) -> Tensor:
@@ -61,47 +61,22 @@ def import_shape(site: Site) -> Tensor:
     return Constant(site.node.outputs[0], np.array(shape[start:end], np.int64))
 
 
-def import_gather(site: Site) -> Tensor:
-    """Constants only: picks from a shape."""
-    array = _folded(site, 0)
-    indices = _folded(site, 1)
-    axis = site.axis(site.integer("axis", 0), array.ndim)
-    extent = array.shape[axis]
-    if not np.issubdtype(indices.dtype, np.integer) or np.any((indices < -extent) | (indices >= extent)):
-        raise UnsupportedNodeError(f"the indices must be integers between {-extent} and {extent - 1}")
-    return Constant(site.node.outputs[0], np.take(array, indices, axis))
+def import_dropout(site: Site) -> Tensor:
+    """As it is at inference: nothing happens; the mask cannot be used."""
+    if site.has_operand(2) and site.plain_array(2, "training_mode").any():
+        raise UnsupportedNodeError("it is in training mode", "export the model for inference")
+    return site.operand(0)
 
 
-def import_concat(site: Site) -> Tensor:
-    """Constants only: composes a shape."""
-    arrays = [_folded(site, index) for index in range(len(site.node.inputs))]
-    axis = site.axis(site.integer("axis", 0), arrays[0].ndim) if arrays else 0
-    shapes = {(*array.shape[:axis], *array.shape[axis + 1 :], array.ndim) for array in arrays}
-    if len(shapes) != 1:
-        raise UnsupportedNodeError(f"shapes {[list(array.shape) for array in arrays]} cannot be joined")
-    return Constant(site.node.outputs[0], np.concatenate(arrays, axis))
-
-
-def import_slice(site: Site) -> Tensor:
-    """Constants only: cuts a part out of a shape."""
-    array = _folded(site, 0)
-    starts, ends = site.integers(1, "starts"), site.integers(2, "ends")
-    axes = site.integers(3, "axes") if site.has_operand(3) else tuple(range(len(starts)))
-    steps = site.integers(4, "steps") if site.has_operand(4) else (1,) * len(starts)
-    if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
-        raise UnsupportedNodeError("starts, ends, axes and steps must be equally many, and no step 0")
-    cuts = [slice(None)] * array.ndim
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        # Counting backwards, "before the first element" is any end below -extent; Python spells it None.
-        beyond = step < 0 and end < -array.shape[site.axis(axis, array.ndim)]
-        cuts[site.axis(axis, array.ndim)] = slice(start, None if beyond else end, step)
-    return Constant(site.node.outputs[0], array[tuple(cuts)])
-
-
-def _folded(site: Site, index: int) -> NDArray[Any]:
-    if isinstance(site.operand(index), Activation):
-        raise UnsupportedNodeError("only constants are supported, such as the parts of a shape")
-    return site.plain_array(index, "operand")
+def import_constant_of_shape(site: Site) -> Tensor:
+    """Of a constant shape."""
+    content = site.node.attributes.get("value", np.zeros(1, np.float32))
+    if not isinstance(content, np.ndarray) or content.size != 1:
+        raise UnsupportedNodeError("its value must be a tensor of one number")
+    shape = site.integers(0, "shape")
+    if any(extent < 0 for extent in shape) or math.prod(shape) > _LARGEST_FILL:
+        raise UnsupportedNodeError(f"its shape {list(shape)} is not possible")
+    return Constant(site.node.outputs[0], np.full(shape, content.reshape(-1)[0]))
 
 
 CONSTANT_RULES: Mapping[str, NodeRule] = {
@@ -111,8 +86,7 @@ CONSTANT_RULES: Mapping[str, NodeRule] = {
     "Identity": NodeRule(import_identity, 1),
     "Cast": NodeRule(import_cast, 1, ("to", "saturate")),
     "Shape": NodeRule(import_shape, 1, ("start", "end")),
-    "Gather": NodeRule(import_gather, 2, ("axis",)),
-    "Concat": NodeRule(import_concat, sys.maxsize, ("axis",)),
-    "Slice": NodeRule(import_slice, 5),
+    "Dropout": NodeRule(import_dropout, 3, ("ratio", "seed")),
+    "ConstantOfShape": NodeRule(import_constant_of_shape, 1, ("value",)),
 }
 """Nodes without a run-time meaning."""

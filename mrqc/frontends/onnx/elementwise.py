@@ -1,17 +1,24 @@
-"""Add."""
+"""Add, Sub, Mul, Div, Max, Min, PRelu: two tensors element by element, stretched over each other as in numpy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.ir.op import Op, Value
 from mrqc.ops import nn
+
+_Make: TypeAlias = Callable[[Value, Value], Op]
 
 
 def import_add(site: Site) -> Tensor:
-    """Tensors of equal shape; a constant for each channel right after MatMul, Gemm or Conv, as its bias."""
+    """Tensors; a constant for each channel right after MatMul, Gemm or Conv becomes its bias."""
     lhs, rhs = site.operand(0), site.operand(1)
     if isinstance(lhs, Constant) and isinstance(rhs, Activation):
         lhs, rhs = rhs, lhs
@@ -19,21 +26,87 @@ def import_add(site: Site) -> Tensor:
         fused = _with_bias(site, lhs, rhs)
         if fused is not None:
             return fused
-        rhs = _stretched(rhs, lhs.shape)
+    return _folded(site, np.add) or _combined(site, lhs, rhs, nn.Add)
+
+
+def import_sub(site: Site) -> Tensor:
+    """Tensors, or the numbers of a shape."""
+    return _folded(site, np.subtract) or _combined(site, site.operand(0), site.operand(1), nn.Sub)
+
+
+def import_mul(site: Site) -> Tensor:
+    """Tensors, or the numbers of a shape."""
+    return _folded(site, np.multiply) or _combined(site, site.operand(0), site.operand(1), nn.Mul)
+
+
+def import_div(site: Site) -> Tensor:
+    """By a constant, or the numbers of a shape."""
+    folded = _folded(site, _divide)
+    if folded is not None:
+        return folded
+    divisor = site.constant(1, "divisor")
+    reals = divisor.real().astype(np.float64)
+    with np.errstate(divide="ignore", over="ignore"):
+        reciprocal = (1.0 / reals).astype(np.float32)
+    if not np.isfinite(reciprocal).all():
+        raise UnsupportedNodeError("it divides by zero")
+    return _combined(site, site.operand(0), Constant(f"{divisor.name}/reciprocal", reciprocal), nn.Mul)
+
+
+def import_max(site: Site) -> Tensor:
+    """Any number of tensors."""
+    return _reduced(site, nn.Maximum)
+
+
+def import_min(site: Site) -> Tensor:
+    """Any number of tensors."""
+    return _reduced(site, nn.Minimum)
+
+
+def import_prelu(site: Site) -> Tensor:
+    """With a slope that fits the input."""
+    activation, slope = site.float_operand(0), site.operand(1)
+    return _combined(site, activation, slope, nn.Prelu)
+
+
+def _reduced(site: Site, make: _Make) -> Tensor:
+    result: Activation | Constant = site.operand(0)
+    for index in range(1, len(site.node.inputs)):
+        result = _combined(site, result, site.operand(index), make)
+    return result
+
+
+def _combined(site: Site, lhs: Activation | Constant, rhs: Activation | Constant, make: _Make) -> Activation:
     first, second = site.as_activation(lhs), site.as_activation(rhs)
     for activation in (first, second):
         if activation.value.type.dtype.is_integer:
             raise UnsupportedNodeError(
                 "it works on codes", "mrqc imports it between DequantizeLinear and QuantizeLinear"
             )
-    if first.shape != second.shape:
-        raise UnsupportedNodeError(
-            f"shapes {list(first.shape)} and {list(second.shape)} differ",
-            "only tensors of equal shape can be added",
-        )
-    layout = second.permutation if second.permutation == NHWC_SEEN_AS_NCHW else first.permutation
-    left, right = (site.emitter.arrange(activation, layout, site.location) for activation in (first, second))
-    return Activation(site.emit(nn.Add(left, right)), layout)
+    left, right, layout = site.emitter.aligned(first, second, site.location)
+    return Activation(site.emit(make(left, right)), layout)
+
+
+def _folded(site: Site, function: Callable[[Any, Any], Any]) -> Constant | None:
+    """Return the result of plain constants, such as the extents of a shape."""
+    operands = [site.operand(index) for index in range(2)]
+    arrays = [tensor.array for tensor in operands if isinstance(tensor, Constant) and tensor.element is None]
+    if len(arrays) < 2:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            return Constant(site.node.outputs[0], np.asarray(function(*arrays)).astype(arrays[0].dtype))
+    except ValueError as error:
+        raise UnsupportedNodeError(f"its constants do not fit each other: {error}") from None
+
+
+def _divide(lhs: Any, rhs: Any) -> Any:
+    """Divide as ONNX does: integers towards zero."""
+    if not np.issubdtype(np.asarray(lhs).dtype, np.integer):
+        return np.divide(lhs, rhs)
+    if np.any(np.asarray(rhs) == 0):
+        raise UnsupportedNodeError("it divides by zero")
+    return np.trunc(np.divide(lhs, rhs))
 
 
 def _with_bias(site: Site, activation: Activation, constant: Constant) -> Activation | None:
@@ -53,13 +126,13 @@ def _with_bias(site: Site, activation: Activation, constant: Constant) -> Activa
     )
 
 
-def _stretched(constant: Constant, shape: tuple[int, ...]) -> Constant:
-    """Return the constant with leading axes of extent 1 where only those are missing."""
-    missing = len(shape) - len(constant.shape)
-    if missing > 0 and (1,) * missing + constant.shape == shape:
-        return constant.reshaped(shape)
-    return constant
-
-
-ELEMENTWISE_RULES: Mapping[str, NodeRule] = {"Add": NodeRule(import_add, 2)}
+ELEMENTWISE_RULES: Mapping[str, NodeRule] = {
+    "Add": NodeRule(import_add, 2),
+    "Sub": NodeRule(import_sub, 2),
+    "Mul": NodeRule(import_mul, 2),
+    "Div": NodeRule(import_div, 2),
+    "Max": NodeRule(import_max, sys.maxsize),
+    "Min": NodeRule(import_min, sys.maxsize),
+    "PRelu": NodeRule(import_prelu, 2),
+}
 """Nodes that combine two tensors element by element."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from mrqc.frontends.onnx.activation import softmax_of
-from mrqc.frontends.onnx.codes import FIRST, SECOND, read_codes, result_element
+from mrqc.frontends.onnx.codes import FIRST, SECOND, code_operands, read_codes, result_element
 from mrqc.frontends.onnx.pooling import pool_window, whole_image
+from mrqc.frontends.onnx.rearrange import concatenated
 from mrqc.frontends.onnx.site import NodeRule, Site
 from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor, UnsupportedNodeError
 from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES
@@ -22,6 +24,39 @@ def import_qlinear_add(site: Site) -> Tensor:
     element = result_element(site, 6, 7, lhs.value.type.dtype)
     left, right, layout = site.emitter.aligned(lhs, rhs, site.location)
     return Activation(site.emit(nn.Add(left, right, element=element)), layout)
+
+
+def import_qlinear_mul(site: Site) -> Tensor:
+    """Tensors of shapes that numpy would broadcast."""
+    lhs, rhs = read_codes(site, FIRST), read_codes(site, SECOND)
+    element = result_element(site, 6, 7, lhs.value.type.dtype)
+    left, right, layout = site.emitter.aligned(lhs, rhs, site.location)
+    return Activation(site.emit(nn.Mul(left, right, element=element)), layout)
+
+
+def import_qlinear_sigmoid(site: Site) -> Tensor:
+    """Of any shape."""
+    codes = read_codes(site, FIRST)
+    element = result_element(site, 3, 4, codes.value.type.dtype)
+    return Activation(site.emit(nn.Sigmoid(codes.value, element)), codes.permutation)
+
+
+def import_qlinear_leaky_relu(site: Site) -> Tensor:
+    """Of any shape."""
+    codes = read_codes(site, FIRST)
+    element = result_element(site, 3, 4, codes.value.type.dtype)
+    op = nn.LeakyRelu(codes.value, site.number("alpha", 0.01), element)
+    return Activation(site.emit(op), codes.permutation)
+
+
+def import_qlinear_concat(site: Site) -> Tensor:
+    """Along any axis, each operand with its own scale."""
+    operands = code_operands(_DOMAIN, "QLinearConcat", len(site.node.inputs))
+    codes = [read_codes(site, where) for where in operands]
+    if not codes:
+        raise UnsupportedNodeError("it has nothing to join")
+    element = result_element(site, 0, 1, codes[0].value.type.dtype)
+    return concatenated(site, codes, site.integer("axis", 1), element)
 
 
 def import_qlinear_average_pool(site: Site) -> Tensor:
@@ -68,6 +103,10 @@ def _as_given(site: Site, value: Value) -> Activation:
 
 QLINEAR_RULES: Mapping[tuple[str, str], NodeRule] = {
     (_DOMAIN, "QLinearAdd"): NodeRule(import_qlinear_add, 8),
+    (_DOMAIN, "QLinearMul"): NodeRule(import_qlinear_mul, 8),
+    (_DOMAIN, "QLinearSigmoid"): NodeRule(import_qlinear_sigmoid, 5),
+    (_DOMAIN, "QLinearLeakyRelu"): NodeRule(import_qlinear_leaky_relu, 5, ("alpha",)),
+    (_DOMAIN, "QLinearConcat"): NodeRule(import_qlinear_concat, sys.maxsize, ("axis",)),
     (_DOMAIN, "QLinearAveragePool"): NodeRule(
         import_qlinear_average_pool, 5, (*WINDOW_ATTRIBUTES, "ceil_mode", "count_include_pad", "channels_last")
     ),

@@ -10,19 +10,27 @@ from mrqc.frontends.onnx.contraction import CONTRACTION_RULES
 from mrqc.frontends.onnx.elementwise import ELEMENTWISE_RULES
 from mrqc.frontends.onnx.graph import OLDEST_OPSET
 from mrqc.frontends.onnx.layout import LAYOUT_RULES
+from mrqc.frontends.onnx.normalization import NORMALIZATION_RULES
 from mrqc.frontends.onnx.pooling import POOLING_RULES
 from mrqc.frontends.onnx.qlinear import QLINEAR_RULES
 from mrqc.frontends.onnx.qoperator import QOPERATOR_RULES
 from mrqc.frontends.onnx.quantize import QUANTIZE_RULES
+from mrqc.frontends.onnx.rearrange import REARRANGE_RULES
+from mrqc.frontends.onnx.reduction import REDUCTION_RULES
+from mrqc.frontends.onnx.resize import RESIZE_RULES
 from mrqc.frontends.onnx.site import NodeRule
 
 _FLOAT_RULES: Mapping[str, NodeRule] = {
     **QUANTIZE_RULES,
     **CONTRACTION_RULES,
     **POOLING_RULES,
+    **NORMALIZATION_RULES,
+    **REDUCTION_RULES,
     **ELEMENTWISE_RULES,
     **ACTIVATION_RULES,
     **LAYOUT_RULES,
+    **REARRANGE_RULES,
+    **RESIZE_RULES,
     **CONSTANT_RULES,
 }
 RULES: Mapping[tuple[str, str], NodeRule] = {
@@ -33,30 +41,25 @@ RULES: Mapping[tuple[str, str], NodeRule] = {
 }
 """The rule of each operator, by domain and name, in the order of the documentation."""
 
-_ONLY_CLIPS = "Relu and Clip are the activations that can be imported"
+_OTHER_FUNCTIONS = "Relu, Clip, LeakyRelu, Elu, Sigmoid, Tanh, HardSwish and HardSigmoid can be imported"
 _EXPORT_QDQ = "export the model in the QDQ form (QuantizeLinear and DequantizeLinear around float operators)"
 _HINTS: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "Celu",
+            "Gelu",
+            "Mish",
             "Selu",
             "Softplus",
-            "LeakyRelu",
-            "PRelu",
-            "Elu",
-            "Sigmoid",
-            "HardSigmoid",
-            "HardSwish",
-            "Tanh",
-            "Gelu",
+            "Softsign",
+            "ThresholdedRelu",
         ),
-        _ONLY_CLIPS,
+        _OTHER_FUNCTIONS,
     ),
     **dict.fromkeys(("QLinearWhere", "QLinearReduceMean", "QAttention", "MatMulIntegerToFloat"), _EXPORT_QDQ),
     **dict.fromkeys(("If", "Loop", "Scan"), "export the model without control flow"),
-    "BatchNormalization": "fold it into the convolution before it when quantizing",
     **dict.fromkeys(("DynamicQuantizeMatMul", "DynamicQuantizeLSTM"), "quantize the model statically"),
-    "ReduceMean": "GlobalAveragePool does the same over whole images",
+    **dict.fromkeys(("ReduceMax", "ReduceMin", "ReduceProd"), "ReduceMean and ReduceSum can be imported"),
 }
 
 

@@ -99,3 +99,55 @@ def quantize_linear(draw: DrawFn, dtype: str) -> SingleOnnxCase:
     scale = op.scale()
     reals = op.graph.node("DequantizeLinear", x, *op.scheme(scale))
     return op.node("QuantizeLinear", reals, *op.scheme(scale * np.float32(2.0 ** draw(st.floats(-2, 2)))), domain="")
+
+
+@onnx_cases("QLinearMul", "u8", "i8")
+def qlinear_mul(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    return _binary(SingleOp.new(draw, dtype), "QLinearMul")
+
+
+@onnx_cases("QLinearSigmoid", "u8", "i8")
+def qlinear_sigmoid(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    op = SingleOp.new(draw, dtype)
+    x = [op.input("x", (1, *draw(st.lists(st.integers(1, 40), min_size=1, max_size=2)))), *op.scheme(op.scale(-7, -2))]
+    return op.node("QLinearSigmoid", *x, *op.scheme(op.scale(-9, -6)))
+
+
+@onnx_cases("QLinearLeakyRelu", "u8", "i8")
+def qlinear_leaky_relu(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    op = SingleOp.new(draw, dtype)
+    scale = op.scale()
+    x = [op.input("x", (1, *draw(st.lists(st.integers(1, 40), min_size=1, max_size=2)))), *op.scheme(scale)]
+    alpha = draw(st.floats(0, 1, width=32))
+    return op.node("QLinearLeakyRelu", *x, *op.scheme(scale * np.float32(2.0 ** draw(st.floats(-1, 1)))), alpha=alpha)
+
+
+@onnx_cases("QLinearConcat", "u8", "i8")
+def qlinear_concat(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    op = SingleOp.new(draw, dtype)
+    shape = (1, *draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)))
+    axis = op.integer(1, len(shape) - 1)
+    scale = op.scale()
+    inputs: list[str] = []
+    for index in range(op.integer(1, 4)):
+        extent = op.integer(1, 5)
+        operand = op.input(f"x{index}", (*shape[:axis], extent, *shape[axis + 1 :]))
+        inputs += [operand, *op.scheme(scale * np.float32(2.0 ** draw(st.one_of(st.just(0), st.floats(-1, 1)))))]
+    return op.node("QLinearConcat", *op.scheme(scale), *inputs, axis=axis)
+
+
+@onnx_cases("Sub", "u8", "i8")
+def subtraction(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    """Between DequantizeLinear and QuantizeLinear: there is no kernel on codes."""
+    op = SingleOp.new(draw, dtype)
+    first, second = op.draw(_pairs_of_shapes())
+    left, right = op.scale(), op.scale()
+    lhs = op.graph.node("DequantizeLinear", op.input("a", first), *op.scheme(left))
+    rhs = op.graph.node("DequantizeLinear", op.input("b", second), *op.scheme(right))
+    return op.node("QuantizeLinear", op.graph.node("Sub", lhs, rhs), *op.scheme(left + right), domain="")
+
+
+@onnx_cases("DequantizeLinear", "u8", "i8")
+def dequantize_linear(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    op = SingleOp.new(draw, dtype)
+    return op.finish_with_reals(op.input("x", (1, *draw(st.lists(st.integers(1, 40), min_size=1, max_size=2)))))

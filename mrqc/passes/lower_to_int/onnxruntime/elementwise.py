@@ -1,4 +1,4 @@
-"""QLinearAdd and QLinearMul: any function of two 8-bit codes is a table."""
+"""QLinearAdd, QLinearMul and other functions of two 8-bit codes: each is a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from mrqc.numerics.float32 import Single
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.passes.lower_to_int.onnxruntime.rules import ONNXRUNTIME_LOWERINGS
-from mrqc.passes.lower_to_int.onnxruntime.single import all_codes, byte_quantization, emit_table, quantization_of
+from mrqc.passes.lower_to_int.onnxruntime.single import (
+    all_codes,
+    byte_quantization,
+    dequantized_codes,
+    emit_table,
+    quantization_of,
+    quantized,
+)
 from mrqc.passes.lower_to_int.rules import Site
 
 
@@ -75,3 +82,32 @@ def spans_of(lhs: Value, rhs: Value) -> Spans:
 def _as_the_runtime_sees(value: Value) -> tuple[int, ...]:
     shape = value.type.shape
     return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
+
+
+@ONNXRUNTIME_LOWERINGS.register(nn.Mul)
+def lower_mul(op: Op, site: Site) -> Value:
+    """The product of the codes without their zero points, times one factor, then the zero point of the result."""
+    assert isinstance(op, nn.Mul)
+    first, second, result = byte_quantization(op.lhs), byte_quantization(op.rhs), quantization_of(op.element)
+    factor = np.float32(first.scale) * np.float32(second.scale) / np.float32(result.scale)
+    lhs = all_codes(op.lhs.type.dtype)[:, None] - first.zero_point
+    rhs = all_codes(op.rhs.type.dtype)[None, :] - second.zero_point
+    units = (lhs * rhs).astype(np.float32) * factor + np.float32(result.zero_point)
+    codes = np.clip(np.rint(units), *site.limits(op.element, op.clamp)).astype(np.int32)
+    return site.emit(int_ops.PairTable(op.lhs, op.rhs, emit_table(codes, op.element, site), op.element))
+
+
+@ONNXRUNTIME_LOWERINGS.register(nn.Sub, nn.Maximum, nn.Minimum)
+def lower_over_reals(op: Op, site: Site) -> Value:
+    """There is no kernel on codes: the runtime dequantizes, computes in floats and quantizes."""
+    assert isinstance(op, nn.Sub | nn.Maximum | nn.Minimum)
+    lhs, rhs = dequantized_codes(op.lhs)[:, None], dequantized_codes(op.rhs)[None, :]
+    match op:
+        case nn.Sub():
+            reals = np.clip(lhs - rhs, np.float32(op.clamp[0]), np.float32(op.clamp[1]))
+        case nn.Maximum():
+            reals = np.maximum(lhs, rhs)
+        case nn.Minimum():
+            reals = np.minimum(lhs, rhs)
+    codes = quantized(reals, op.element, site.limits(op.element))
+    return site.emit(int_ops.PairTable(op.lhs, op.rhs, emit_table(codes, op.element, site), op.element))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mrqc.ops import nn
 from mrqc.passes.lower_to_int.layout import (
-    lower_concat,
     lower_constant,
     lower_mirror_pad,
     lower_pad,
@@ -24,6 +23,5 @@ ONNXRUNTIME_LOWERINGS.register(nn.Slice)(lower_slice)
 ONNXRUNTIME_LOWERINGS.register(nn.Take)(lower_take)
 ONNXRUNTIME_LOWERINGS.register(nn.Pad)(lower_pad)
 ONNXRUNTIME_LOWERINGS.register(nn.MirrorPad)(lower_mirror_pad)
-ONNXRUNTIME_LOWERINGS.register(nn.Concat)(lower_concat)
 ONNXRUNTIME_LOWERINGS.register(nn.ArgMax)(lower_arg_max)
 ONNXRUNTIME_LOWERINGS.register(nn.ResizeNearest)(lower_resize_nearest)

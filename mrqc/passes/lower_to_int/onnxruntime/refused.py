@@ -10,17 +10,7 @@ from mrqc.passes.lower_to_int.rules import Site
 
 
 @ONNXRUNTIME_LOWERINGS.register(
-    nn.Sub,
-    nn.Mul,
-    nn.Maximum,
-    nn.Minimum,
     nn.Prelu,
-    nn.LeakyRelu,
-    nn.Elu,
-    nn.Sigmoid,
-    nn.Tanh,
-    nn.HardSwish,
-    nn.HardSigmoid,
     nn.LogSoftmax,
     nn.TransposeConv2D,
     nn.Mean,
