@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mrqc.ir.graph import Module, Statement
@@ -20,8 +20,8 @@ class Canonicalize(Pass):
     """Remove statements that change nothing and merge moves that follow each other.
 
     Identity reshapes, transposes, slices, choices, pads, requantizations, clips and clamps go; a reshape of a reshape,
-    a transpose of a transpose and a slice of a slice become one; a transpose that moves only axes of extent 1 becomes
-    a reshape; unused statements go.
+    a transpose of a transpose and a slice of a slice become one; zeros around an image become the padding of the
+    convolution behind them; a transpose that moves only axes of extent 1 becomes a reshape; unused statements go.
     """
 
     name: ClassVar[str] = "canonicalize"
@@ -61,7 +61,16 @@ def _merged(op: Op, definitions: dict[Value, Op]) -> Op:
         return _sliced_once(op, source)
     if isinstance(op, TransposeBase) and isinstance(source, TransposeBase):
         return type(op)(source.input, tuple(source.permutation[axis] for axis in op.permutation))
+    if isinstance(op, nn.Conv2D) and isinstance(source, nn.Pad) and _borders_with_zeros(source):
+        (_, _, top, bottom, left, right, _, _), own = source.padding, op.padding
+        padding = (own[0] + top, own[1] + left, own[2] + bottom, own[3] + right)
+        return replace(op, input=source.input, padding=padding)
     return op
+
+
+def _borders_with_zeros(op: nn.Pad) -> bool:
+    """Whether rows and columns of real zeros come around an image, as the padding of a convolution does."""
+    return op.value == 0.0 and op.input.type.rank == 4 and not any(op.padding[:2]) and not any(op.padding[6:])
 
 
 def _sliced_once(op: SliceBase, source: SliceBase) -> Op:
