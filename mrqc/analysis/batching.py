@@ -119,6 +119,7 @@ _POINTWISE_OR_POOL: tuple[type[Op], ...] = (
     int_ops.MeanPool2D,
     int_ops.MaxPool2D,
     int_ops.ResizeBilinear,
+    int_ops.FloatResizeBilinear,
     int_ops.Clamp,
     int_ops.Rescale,
     int_ops.DoubleRescale,

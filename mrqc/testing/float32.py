@@ -98,3 +98,22 @@ def int_float_average_pool2d(draft: Draft, operand: Value) -> Value:
         element=element,
     )
     return draft.emit(op)
+
+
+@st.composite
+def _interpolations(draw: st.DrawFn, extent: int) -> int_ops.FloatInterpolation:
+    index, weight = st.integers(0, extent - 1), st.floats(0.0, 1.0, width=32)
+    found = draw(st.lists(st.tuples(index, index, weight), min_size=1, max_size=5))
+    lower, upper, weights = zip(*found, strict=True)
+    return int_ops.FloatInterpolation(tuple(lower), tuple(upper), tuple(weights))
+
+
+def _is_unsigned_image(limits: Limits, value: Value) -> bool:
+    return _is_byte_image(limits, value) and value.type.dtype is DType.U8
+
+
+@strategy_for(int_ops.FloatResizeBilinear, accepts=_is_unsigned_image)
+def int_float_resize_bilinear(draft: Draft, operand: Value) -> Value:
+    """Append an interpolation between any rows and columns."""
+    rows, columns = (draft.draw(_interpolations(extent)) for extent in operand.type.shape[1:3])
+    return draft.emit(int_ops.FloatResizeBilinear(operand, rows, columns))

@@ -54,8 +54,7 @@ def structure_problems(module: Module, constants: Mapping[Value, Data]) -> Itera
             continue
         if isinstance(statement.op, FLOAT32_OPS):
             yield Diagnostic(
-                f"{statement.op.mnemonic} works in single precision, as the target onnxruntime does; the C has no "
-                "floating point",
+                f"{statement.op.mnemonic} works in single precision, as the runtime does; the C has no floating point",
                 where,
                 "simulate it, or lower the model for a target with integer arithmetic",
             )

@@ -8,7 +8,14 @@ from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.simulator.requantize import CHUNK_ELEMENTS
 from mrqc.backends.simulator.rules import RULES, Facts
 from mrqc.numerics import clamped_codes, window_counts
-from mrqc.ops.int import FloatAveragePool2D, FloatRescale, FloatSoftmax, PairTable
+from mrqc.ops.int import (
+    FloatAveragePool2D,
+    FloatInterpolation,
+    FloatRescale,
+    FloatResizeBilinear,
+    FloatSoftmax,
+    PairTable,
+)
 
 
 @RULES.register(FloatRescale)
@@ -83,3 +90,28 @@ def float_average_pool2d(op: FloatAveragePool2D, _: Facts) -> Kernel:
         return np.clip(results, op.minimum, op.maximum).astype(dtype)
 
     return kernel
+
+
+@RULES.register(FloatResizeBilinear)
+def float_resize_bilinear(op: FloatResizeBilinear, _: Facts) -> Kernel:
+    """Return the kernel of an interpolation; products and sums in the order of the runtime."""
+    limits = np.iinfo(op.input.type.dtype.numpy)
+    rows, columns = _weights(op.rows, 1), _weights(op.columns, 2)
+
+    def kernel(images: Array) -> Array:
+        singles = images.astype(np.float32)
+        total: Array | None = None
+        for column, across in zip((op.columns.lower, op.columns.upper), columns, strict=True):
+            for row, down in zip((op.rows.lower, op.rows.upper), rows, strict=True):
+                term = singles[:, list(row)][:, :, list(column)] * down * across
+                total = term if total is None else total + term
+        assert total is not None
+        return np.clip(np.floor(total + np.float32(0.5)), limits.min, limits.max).astype(limits.dtype)
+
+    return kernel
+
+
+def _weights(between: FloatInterpolation, axis: int) -> tuple[Array, Array]:
+    """Return the weights of the first and of the second of each pair, shaped to lie along ``axis``."""
+    second = np.asarray(between.weight, np.float32).reshape((-1,) + (1,) * (3 - axis))
+    return np.float32(1) - second, second

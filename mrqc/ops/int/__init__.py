@@ -8,7 +8,15 @@ from mrqc.ops.int.activation import Clamp, InterpolatedSoftmax, LogSoftmax, Reci
 from mrqc.ops.int.constant import Constant
 from mrqc.ops.int.contraction import Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.int.elementwise import Add, Maximum, Minimum, Mul, OperandScaling, Prelu, RescaledAdd
-from mrqc.ops.int.float32 import FLOAT32_OPS, FloatAveragePool2D, FloatRescale, FloatSoftmax, PairTable
+from mrqc.ops.int.float32 import (
+    FLOAT32_OPS,
+    FloatAveragePool2D,
+    FloatInterpolation,
+    FloatRescale,
+    FloatResizeBilinear,
+    FloatSoftmax,
+    PairTable,
+)
 from mrqc.ops.int.layout import Concat, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D, MeanPool2D
 from mrqc.ops.int.reduction import ArgMax, Sum
@@ -63,7 +71,9 @@ __all__ = [
     "Conv2D",
     "DoubleRescale",
     "FloatAveragePool2D",
+    "FloatInterpolation",
     "FloatRescale",
+    "FloatResizeBilinear",
     "FloatSoftmax",
     "FullyConnected",
     "InterpolatedSoftmax",

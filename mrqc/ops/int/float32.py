@@ -1,4 +1,4 @@
-"""Codes to codes through single precision, as ONNX Runtime's kernels compute: what no integer multiplier reproduces.
+"""Codes to codes through single precision, as runtimes' kernels compute: what no integer multiplier reproduces.
 
 Every step named here is one operation of IEEE single precision, rounded half to even.
 """
@@ -148,7 +148,59 @@ class FloatAveragePool2D(Op):
         return (TensorType(pool_shape(self.input, self.window), self.element),)
 
 
-FLOAT32_OPS: tuple[type[Op], ...] = (FloatRescale, PairTable, FloatSoftmax, FloatAveragePool2D)
+@dataclass(frozen=True, slots=True)
+class FloatInterpolation:
+    """For each row, or column, of the result: between which two of the input it lies, and how near to the second.
+
+    Attributes:
+        lower: Index of the first.
+        upper: Index of the second.
+        weight: Of the second, a number of single precision; that of the first is 1 less it.
+    """
+
+    lower: tuple[int, ...]
+    upper: tuple[int, ...]
+    weight: tuple[float, ...]
+
+    def problems(self, name: str, extent: int) -> Iterator[str]:
+        """Yield the ways in which this does not interpolate between ``extent`` rows or columns."""
+        if not self.lower or not len(self.lower) == len(self.upper) == len(self.weight):
+            yield f"{name} must have as many lower as upper indices and weights, at least one"
+        if any(not 0 <= index < extent for index in (*self.lower, *self.upper)):
+            yield f"{name} reach outside an extent of {extent}"
+        if any(not abs(weight) <= 1.0 for weight in self.weight):
+            yield f"weights of {name} must lie between -1 and 1"
+
+
+@dataclass(frozen=True)
+class FloatResizeBilinear(Op):
+    """``floor(sum + 1/2)`` of four codes, each times the weight of its row, times that of its column.
+
+    The sum begins with the lower row and column; then come the upper row, the upper column, and both.
+    """
+
+    mnemonic: ClassVar[str] = "int.float_resize_bilinear"
+    input: Value
+    rows: FloatInterpolation
+    columns: FloatInterpolation
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        if self.input.type.dtype is not DType.U8 or self.input.type.rank != 4:
+            yield "the input must be NHWC codes of u8"
+            return
+        _, height, width, _ = self.input.type.shape
+        yield from self.rows.problems("rows", height)
+        yield from self.columns.problems("columns", width)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the NHWC result."""
+        batch, _, _, channels = self.input.type.shape
+        shape = (batch, len(self.rows.lower), len(self.columns.lower), channels)
+        return (TensorType(shape, self.input.type.element),)
+
+
+FLOAT32_OPS: tuple[type[Op], ...] = (FloatRescale, PairTable, FloatSoftmax, FloatAveragePool2D, FloatResizeBilinear)
 """What only a target with floating point runs."""
 
 

@@ -300,3 +300,8 @@ def resize_bilinear_unsigned(draw: DrawFn, dtype: str) -> SingleOpCase:
 @operator_cases("RESIZE_NEAREST_NEIGHBOR", *CODES)
 def resize_nearest(draw: DrawFn, dtype: str) -> SingleOpCase:
     return _resize(draw, dtype, "RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions")
+
+
+def resize_any_unsigned(draw: DrawFn, dtype: str) -> SingleOpCase:
+    """Draw any sizes; most weights are rounded to single precision, for which there is no C."""
+    return _resize(draw, dtype, "RESIZE_BILINEAR", "ResizeBilinearOptions")

@@ -10,7 +10,7 @@ from mrqc.ir.op import Op, Value
 from mrqc.numerics import Rounding
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.ops.int import Interpolation
+from mrqc.ops.int import FloatInterpolation, Interpolation
 from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.resize import taken
 from mrqc.passes.lower_to_int.rules import Site, per_tensor
@@ -22,26 +22,33 @@ _BITS = 10
 _EXACT_BITS = 8
 """A code of 8 bits times two weights of so many bits is exact in single precision, and so is the sum of four."""
 
+_BEYOND = "the runtime reads beyond the {} pixels of the image"
 _HALF = np.float32(0.5)
 _RUN_AS = {nn.Coordinates.ASYMMETRIC, nn.Coordinates.HALF_PIXEL, nn.Coordinates.ALIGN_CORNERS}
 
 
 @TFLITE_LOWERINGS.register(nn.ResizeBilinear)
 def lower_resize_bilinear(op: Op, site: Site) -> Value:
-    """Weights of 10 bits for signed codes; for unsigned ones the weights of single precision, where they are exact."""
+    """Weights of 10 bits for signed codes; for unsigned ones single precision for unsigned ones."""
     assert isinstance(op, nn.ResizeBilinear)
     element = op.input.type.element
     per_tensor(op.input)
     if op.element != element or op.coordinates not in _RUN_AS:
         raise RefusalError("the runtime has no such change of size", "keep the scale, and its own coordinates")
-    sizes = zip(op.input.type.shape[1:3], op.size, strict=True)
+    sizes = list(zip(op.input.type.shape[1:3], op.size, strict=True))
     if element.dtype is DType.U8:
-        bits, rounding = _EXACT_BITS, Rounding.HALF_AWAY
-        between = [_single_weights(size, result, op.coordinates) for size, result in sizes]
-    else:
-        bits, rounding = _BITS, Rounding.HALF_AWAY
-        between = [_integer_weights(size, result, op.coordinates) for size, result in sizes]
-    return site.emit(int_ops.ResizeBilinear(op.input, between[0], between[1], bits, rounding))
+        rows, columns = (_single_weights(size, result, op.coordinates) for size, result in sizes)
+        return _unsigned(op.input, rows, columns, site)
+    rows, columns = (_integer_weights(size, result, op.coordinates) for size, result in sizes)
+    return site.emit(int_ops.ResizeBilinear(op.input, rows, columns, _BITS, Rounding.HALF_AWAY))
+
+
+def _unsigned(value: Value, rows: FloatInterpolation, columns: FloatInterpolation, site: Site) -> Value:
+    """Return an interpolation in integers where single precision would not round either, else in single precision."""
+    exact = (_exact_weights(rows), _exact_weights(columns))
+    if exact[0] is None or exact[1] is None:
+        return site.emit(int_ops.FloatResizeBilinear(value, rows, columns))
+    return site.emit(int_ops.ResizeBilinear(value, exact[0], exact[1], _EXACT_BITS, Rounding.HALF_AWAY))
 
 
 @TFLITE_LOWERINGS.register(nn.ResizeNearest)
@@ -72,12 +79,8 @@ def _integer_weights(size: int, result: int, coordinates: nn.Coordinates) -> Int
     return _interpolation(lower, upper, places - one * lower, size)
 
 
-def _single_weights(size: int, result: int, coordinates: nn.Coordinates) -> Interpolation:
-    """Return neighbours and weights from places in single precision.
-
-    Raises:
-        RefusalError: A weight is no multiple of 2^-8.
-    """
+def _single_weights(size: int, result: int, coordinates: nn.Coordinates) -> FloatInterpolation:
+    """Return neighbours and weights from places in single precision."""
     ratio = np.float32(size) / np.float32(result)
     if coordinates is nn.Coordinates.ALIGN_CORNERS and result > 1:
         ratio = np.float32(size - 1) / np.float32(result - 1)
@@ -85,21 +88,27 @@ def _single_weights(size: int, result: int, coordinates: nn.Coordinates) -> Inte
     places = (places + _HALF) * ratio - _HALF if coordinates is nn.Coordinates.HALF_PIXEL else places * ratio
     lower = np.maximum(np.floor(places), 0).astype(np.int64)
     upper = np.minimum(np.ceil(places), size - 1).astype(np.int64)
-    weight = (places.astype(np.float64) - lower) * (1 << _EXACT_BITS)
+    if lower.max() >= size:
+        raise RefusalError(_BEYOND.format(size))
+    weight = places - lower.astype(np.float32)
+    return FloatInterpolation(tuple(lower.tolist()), tuple(upper.tolist()), tuple(weight.tolist()))
+
+
+def _exact_weights(between: FloatInterpolation) -> Interpolation | None:
+    """Return the weights in units of 2^-8, or None where one is no multiple of that."""
+    # Between a pixel and itself any weights will do.
+    is_same = np.equal(between.lower, between.upper)
+    weight = np.where(is_same, 0.0, between.weight) * (1 << _EXACT_BITS)
     if (weight != np.rint(weight)).any():
-        raise RefusalError(
-            f"from {size} to {result} pixels, unsigned codes are interpolated in single precision, with weights that "
-            "are no multiples of 1/256",
-            "quantize to signed codes, or resize by a power of two",
-        )
-    return _interpolation(lower, upper, weight.astype(np.int64), size)
+        return None
+    return Interpolation(between.lower, between.upper, tuple(int(number) for number in weight))
 
 
 def _interpolation(
     lower: NDArray[np.int64], upper: NDArray[np.int64], weight: NDArray[np.int64], size: int
 ) -> Interpolation:
     if lower.max() >= size:
-        raise RefusalError(f"the runtime reads beyond the {size} pixels of the image")
+        raise RefusalError(_BEYOND.format(size))
     # Between a pixel and itself any weights will do.
     weight = np.where(lower == upper, 0, weight)
     return Interpolation(tuple(lower.tolist()), tuple(upper.tolist()), tuple(weight.tolist()))
