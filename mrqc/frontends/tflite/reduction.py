@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from mrqc.frontends.tflite.site import Handler, Site, Support
 from mrqc.frontends.tflite.tensors import UnsupportedOperatorError
+from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
+from mrqc.ir.types import Element
 from mrqc.ops import nn
 
 
@@ -23,6 +25,10 @@ def _reduction(kind: type[nn.Mean | nn.Sum]) -> Handler:
     return import_reduction
 
 
+_INTEGERS = {2: DType.I32, 4: DType.I64}
+"""By the schema's numbers of element types."""
+
+
 def _search(smallest: bool) -> Handler:
     def import_search(site: Site) -> Value:
         """Floats or codes, along a constant axis."""
@@ -31,7 +37,11 @@ def _search(smallest: bool) -> Handler:
         if len(axes) != 1:
             raise UnsupportedOperatorError(f"the axis must be one number, found {list(axes)}")
         axis = site.axis(axes[0], value.type.rank)
-        return site.emit(nn.ArgMax(value, axis, False, smallest, site.element()))
+        # The runtime goes by the option, whatever the file says about the result.
+        dtype = _INTEGERS.get(site.integer("output_type"))
+        if dtype is None:
+            raise UnsupportedOperatorError("its indices must be of type INT32 or INT64")
+        return site.emit(nn.ArgMax(value, axis, False, smallest, Element(dtype)))
 
     return import_search
 

@@ -38,7 +38,7 @@ from mrqc.testing.merging import side_by_side
 EXAMPLES = int(os.environ.get("MRQC_SINGLE_OP_EXAMPLES", "200"))
 """Cases for each operator, shared out to its types of elements."""
 
-COMPILED = int(os.environ.get("MRQC_SINGLE_OP_COMPILED", "12"))
+COMPILED = int(os.environ.get("MRQC_SINGLE_OP_COMPILED", "6"))
 """How many of the cases for each operator and type also run as C, all of them in one program."""
 
 TARGET = "tflite"

@@ -325,3 +325,13 @@ def test_float_operators_between_codes_stay_float(tmp_path: Path) -> None:
     assert [type(statement.op) for statement in module.graph.statements] == [nn.Dequantize, nn.Clip, nn.Quantize]
     with pytest.raises(mrqc.TargetError, match="a dequantize inside the model, floats follow"):
         mrqc.lower(module, "tflite")
+
+
+@pytest.mark.parametrize(("option", "dtype"), [(2, "i32"), (4, "i64")])
+def test_indices_have_the_type_of_the_option(tmp_path: Path, option: int, dtype: str) -> None:
+    """The runtime goes by it, whatever the file says about the result."""
+    file = TfliteFile()
+    operands = [file.input("f32", (2, 4), name="x"), file.integers([1])]
+    file.operator("ARG_MAX", operands, [file.output("i32", (2,))], options("ArgMaxOptions", output_type=option))
+    module = assert_agrees(file, tmp_path, x=floats(2, 4))
+    assert str(module.graph.outputs[0].value.type.dtype) == dtype

@@ -223,3 +223,10 @@ def test_sparse_constants(tmp_path: Path) -> None:
 
     file.graph.tensors[1].sparsity = schema.SparsityParametersT()
     assert "tensor 'weight' is sparse (store all of its elements)" in message_of(file, tmp_path)
+
+
+def test_indices_that_are_no_integers(tmp_path: Path) -> None:
+    file = TfliteFile()
+    operands = [file.input("f32", (1, 4)), file.integers([1])]
+    file.operator("ARG_MAX", operands, [file.output("i32", (1,))], options("ArgMaxOptions", output_type=7))
+    assert "its indices must be of type INT32 or INT64" in message_of(file, tmp_path)

@@ -147,9 +147,7 @@ def test_a_float_model_is_refused_for_integer_hardware(assets: Path, name: str, 
 
 
 @pytest.mark.parametrize("name", INTEGERS)
-def test_the_simulator_gives_the_runtimes_bytes(assets: Path, name: str, request: pytest.FixtureRequest) -> None:
-    if name == "ad_autoencoder_s8":
-        request.applymarker(pytest.mark.xfail(strict=False, reason="FULLY_CONNECTED rounds once, not twice"))
+def test_the_simulator_gives_the_runtimes_bytes(assets: Path, name: str) -> None:
     path = model_path(assets, name)
     program = mrqc.simulate(mrqc.lower(module_of(path), "tflite"))
     inputs, expected = expected_of(path, assets)
