@@ -19,10 +19,12 @@ from mrqc.frontends.onnx.rearrange import REARRANGE_RULES
 from mrqc.frontends.onnx.reduction import REDUCTION_RULES
 from mrqc.frontends.onnx.resize import RESIZE_RULES
 from mrqc.frontends.onnx.site import NodeRule
+from mrqc.frontends.onnx.transposed import TRANSPOSED_RULES
 
 _FLOAT_RULES: Mapping[str, NodeRule] = {
     **QUANTIZE_RULES,
     **CONTRACTION_RULES,
+    **TRANSPOSED_RULES,
     **POOLING_RULES,
     **NORMALIZATION_RULES,
     **REDUCTION_RULES,

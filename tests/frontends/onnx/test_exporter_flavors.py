@@ -107,6 +107,35 @@ def gemm(graph: Graph) -> str:
     return graph.requantize(graph.node("Softmax", rows, axis=-1), 1 / 256, -128, np.int8)
 
 
+def moves(graph: Graph) -> str:
+    """A pad, slices of one tensor, a resize and a concatenation, each between its own schemes."""
+    scheme = (0.03, 100, np.uint8)
+    x = graph.input("x", (1, 4, 6, 6))
+    image = graph.requantize(x, *scheme)
+    pads = graph.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+    image = graph.requantize(graph.node("Pad", image, pads), *scheme)
+    starts, axis = graph.constant(np.array([0])), graph.constant(np.array([1]))
+    first = graph.requantize(graph.node("Slice", image, starts, graph.constant(np.array([2])), axis), *scheme)
+    roi, factors = graph.constant(np.zeros(0, np.float32)), graph.constant(np.array([1, 1, 2, 2], np.float32))
+    resize = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    larger = graph.requantize(graph.node("Resize", image, roi, factors, **resize), *scheme)
+    smaller = graph.requantize(graph.node("MaxPool", larger, kernel_shape=[2, 2], strides=[2, 2]), *scheme)
+    return graph.requantize(graph.node("Concat", first, smaller, axis=1), 0.0437, 110)
+
+
+def functions(graph: Graph) -> str:
+    """A gate as in squeeze-and-excitation, a leaky activation, a mean over the image."""
+    x = graph.input("x", (1, 4, 6, 6))
+    image = graph.requantize(x, 0.03, 100)
+    image = graph.requantize(graph.node("LeakyRelu", image, alpha=0.1), 0.031, 20)
+    axes = {"axes": [2, 3]} if graph.opset < 18 else {}
+    where = [] if axes else [graph.constant(np.array([2, 3]))]
+    means = graph.requantize(graph.node("ReduceMean", image, *where, keepdims=1, **axes), 0.0171, 10)
+    gate = graph.requantize(graph.node("Sigmoid", means), 1 / 256, 0)
+    image = graph.requantize(graph.node("Mul", image, gate), 0.0233, 20)
+    return graph.requantize(graph.node("Sub", image, means), 0.0317, 90)
+
+
 FLAVORS: tuple[Callable[[Graph], str], ...] = (
     pytorch,
     onnxruntime_tool,
@@ -114,6 +143,8 @@ FLAVORS: tuple[Callable[[Graph], str], ...] = (
     power_of_two,
     shared_constants,
     gemm,
+    moves,
+    functions,
 )
 
 
