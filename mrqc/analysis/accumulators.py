@@ -14,6 +14,7 @@ from mrqc.ir import Graph, Module, Op, Value
 from mrqc.ops.int import (
     Add,
     AveragePool2D,
+    BatchMatMul,
     Constant,
     Conv2D,
     FullyConnected,
@@ -85,6 +86,10 @@ def _bound(op: Op, graph: Graph, ranges: Mapping[Value, CodeRange]) -> Accumulat
             distance = _distance(ranges[op.input], op.input_zero_point)
             # What lies above zero is not multiplied by the slope.
             return AccumulatorBound(distance * max(1, _distance(ranges[op.slope], op.slope_zero_point)))
+        case BatchMatMul():
+            lhs = _magnitude(_centred(ranges[op.lhs], op.lhs_zero_point))
+            rhs = _magnitude(_centred(ranges[op.rhs], op.rhs_zero_point))
+            return AccumulatorBound(op.matrices[0][1] * lhs * rhs)
         case AveragePool2D():
             return AccumulatorBound(op.kernel[0] * op.kernel[1] * _magnitude(ranges[op.input]))
         case Rescale():

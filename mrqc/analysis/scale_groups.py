@@ -65,6 +65,7 @@ TIES: RuleTable[TieRule] = RuleTable("scale tie")
     nn.Constant,
     nn.Conv2D,
     nn.TransposeConv2D,
+    nn.BatchMatMul,
     nn.FullyConnected,
     nn.Softmax,
     nn.LogSoftmax,

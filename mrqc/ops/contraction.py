@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mrqc.ir.op import Op, Value
+from mrqc.ops.broadcast import broadcast_shape
 from mrqc.ops.window import Window
 
 
@@ -139,3 +140,44 @@ class FullyConnectedBase(Op):
             yield f"weights for {depth} inputs, the input has {self.input.type.shape[1]}"
         if self.bias is not None and self.bias.type.shape != (outputs,):
             yield f"bias must have shape [{outputs}], found {list(self.bias.type.shape)}"
+
+
+@dataclass(frozen=True)
+class BatchMatMulBase(Op):
+    """Matrix products: lhs ``[..., M, K]`` by rhs ``[..., K, N]``; leading axes are stretched over each other.
+
+    An adjoint operand has its last two axes exchanged.
+    """
+
+    lhs: Value
+    rhs: Value
+    adjoint_lhs: bool = False
+    adjoint_rhs: bool = False
+
+    @property
+    def matrices(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Rows and columns of both operands as they are multiplied."""
+        lhs, rhs = self.lhs.type.shape[-2:], self.rhs.type.shape[-2:]
+        return (
+            (lhs[1], lhs[0]) if self.adjoint_lhs else (lhs[0], lhs[1]),
+            (rhs[1], rhs[0]) if self.adjoint_rhs else (rhs[0], rhs[1]),
+        )
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        batch = broadcast_shape(self.lhs.type.shape[:-2], self.rhs.type.shape[:-2])
+        assert batch is not None, "called only where problems found nothing"
+        (rows, _), (_, columns) = self.matrices
+        return (*batch, rows, columns)
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        if min(self.lhs.type.rank, self.rhs.type.rank) < 2:
+            yield f"operands need at least 2 axes, found ranks {self.lhs.type.rank} and {self.rhs.type.rank}"
+            return
+        (_, depth), (other, _) = self.matrices
+        if depth != other:
+            yield f"rows of {depth} elements meet columns of {other}"
+        if broadcast_shape(self.lhs.type.shape[:-2], self.rhs.type.shape[:-2]) is None:
+            yield f"shapes {list(self.lhs.type.shape)} and {list(self.rhs.type.shape)} have different leading axes"

@@ -292,3 +292,82 @@ def _int_bias(draft: Draft, outputs: int, typical: int) -> tuple[Value, int]:
     codes = draft.draw(code_arrays((outputs,), -reach, reach))
     dtype = draft.draw(st.sampled_from((DType.I32, DType.I32, DType.I64)))
     return draft.constant(int_ops.Constant, codes, Element.per_tensor(dtype, draft.draw(label_scales()))), reach
+
+
+def _is_stack_of_matrices(limits: Limits, value: Value) -> bool:
+    return is_activation(limits, value) and value.type.rank >= 2 and max(value.type.shape[-2:]) <= ROW_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrices:
+    """The second operand of matrix products: its shape, and which of both operands are adjoint."""
+
+    shape: tuple[int, ...]
+    adjoint_lhs: bool
+    adjoint_rhs: bool
+
+    @property
+    def depth(self) -> int:
+        """Length of the dot products."""
+        return self.shape[-1 if self.adjoint_rhs else -2]
+
+
+def _second_matrices(draft: Draft, operand: Value) -> _Matrices:
+    adjoint_lhs, adjoint_rhs = draft.draw(st.booleans()), draft.draw(st.booleans())
+    depth, columns = operand.type.shape[-2 if adjoint_lhs else -1], draft.draw(st.integers(1, draft.limits.channels))
+    batch = tuple(extent if draft.draw(st.booleans()) else 1 for extent in operand.type.shape[:-2])
+    if draft.draw(st.booleans()):
+        batch = ()
+    return _Matrices((*batch, *((columns, depth) if adjoint_rhs else (depth, columns))), adjoint_lhs, adjoint_rhs)
+
+
+@strategy_for(nn.BatchMatMul, accepts=_is_stack_of_matrices)
+def nn_batch_matmul(draft: Draft, operand: Value) -> Value:
+    """Append products with constant matrices."""
+    matrices = _second_matrices(draft, operand)
+    dtype = operand.type.dtype
+    codes = draft.draw(code_arrays(matrices.shape, dtype.minimum, dtype.maximum))
+    zero_point = 0 if draft.scheme.symmetric else draft.draw(st.integers(dtype.minimum, dtype.maximum))
+    deviation = float(np.sqrt(np.square(codes - float(zero_point)).mean()))
+    scale = single_precision(1.0 / (max(deviation, 1.0) * np.sqrt(matrices.depth)))
+    other = draft.constant(nn.Constant, codes, Element.per_tensor(dtype, scale, zero_point))
+    source = draft.spreads[operand]
+    reach = max(-source.low, source.high)
+    spread = Spread(-reach, reach)
+    clamp = draft.clamp_for(spread)
+    spread = spread.clamped(clamp)
+    op = nn.BatchMatMul(
+        operand,
+        other,
+        matrices.adjoint_lhs,
+        matrices.adjoint_rhs,
+        clamp=clamp,
+        element=draft.element_for(spread),
+    )
+    return draft.emit(op, spread)
+
+
+@strategy_for(int_ops.BatchMatMul, accepts=_is_stack_of_matrices)
+def int_batch_matmul(draft: Draft, operand: Value) -> Value:
+    """Append products with constant matrices, whose accumulators fit 32 bits."""
+    matrices = _second_matrices(draft, operand)
+    lhs_dtype, rhs_dtype = operand.type.dtype, draft.draw(st.sampled_from((DType.I8, DType.U8)))
+    lhs_zero_point, rhs_zero_point = draft.draw(zero_points(lhs_dtype)), draft.draw(zero_points(rhs_dtype))
+    reach = max(lhs_zero_point - lhs_dtype.minimum, lhs_dtype.maximum - lhs_zero_point)
+    largest = ACCUMULATOR_BUDGET // (reach * matrices.depth) - 1
+    least, greatest = max(rhs_dtype.minimum, rhs_zero_point - largest), min(rhs_dtype.maximum, rhs_zero_point + largest)
+    codes = draft.draw(code_arrays(matrices.shape, least, greatest))
+    other = draft.constant(int_ops.Constant, codes, Element.per_tensor(rhs_dtype, draft.draw(label_scales())))
+    typical = int(2 * reach * np.sqrt(np.square(codes - rhs_zero_point).mean() * matrices.depth))
+    requantize, element = draft.draw(requantized(typical))
+    op = int_ops.BatchMatMul(
+        operand,
+        other,
+        matrices.adjoint_lhs,
+        matrices.adjoint_rhs,
+        lhs_zero_point=lhs_zero_point,
+        rhs_zero_point=rhs_zero_point,
+        requantize=requantize,
+        element=element,
+    )
+    return draft.emit(op)

@@ -87,10 +87,7 @@ def conv2d(op: ops.Conv2D, images: Array, weights: Array, bias: Array | None = N
 
 def transpose_conv2d(op: ops.TransposeConv2D, images: Array, weights: Array, bias: Array | None = None) -> Array:
     sums = transposed_sums(op, images - op.input_zero_point, weights - op.weight_zero_point, bias, 0)
-    result = np.empty(sums.shape, object)
-    for index in np.ndindex(*sums.shape):
-        result[index] = requantized(sums[index], op.requantize, index[-1])
-    return result
+    return each_requantized(sums, op.requantize)
 
 
 def transposed_sums(op: Any, images: Array, weights: Array, bias: Array | None, zero: Any) -> Array:
@@ -109,15 +106,23 @@ def transposed_sums(op: Any, images: Array, weights: Array, bias: Array | None, 
     return result
 
 
-def fully_connected(op: ops.FullyConnected, rows: Array, weights: Array, bias: Array | None = None) -> Array:
-    result = np.empty((rows.shape[0], weights.shape[0]), object)
-    for n, o in np.ndindex(*result.shape):
-        products = (
-            (code - op.input_zero_point) * (weight - op.weight_zero_point)
-            for code, weight in zip(rows[n], weights[o], strict=True)
-        )
-        result[n, o] = requantized(sum(products) + (0 if bias is None else bias[o]), op.requantize, o)
+def batch_matmul(op: ops.BatchMatMul, lhs: Array, rhs: Array) -> Array:
+    lhs, rhs = lhs - op.lhs_zero_point, rhs - op.rhs_zero_point
+    lhs = lhs.swapaxes(-1, -2) if op.adjoint_lhs else lhs
+    rhs = rhs.swapaxes(-1, -2) if op.adjoint_rhs else rhs
+    return each_requantized(np.matmul(lhs, rhs), op.requantize)
+
+
+def each_requantized(sums: Array, requantize: ops.Requantize) -> Array:
+    result = np.empty(sums.shape, object)
+    for index in np.ndindex(*sums.shape):
+        result[index] = requantized(sums[index], requantize, index[-1])
     return result
+
+
+def fully_connected(op: ops.FullyConnected, rows: Array, weights: Array, bias: Array | None = None) -> Array:
+    sums = (rows - op.input_zero_point) @ (weights - op.weight_zero_point).T
+    return each_requantized(sums if bias is None else sums + bias, op.requantize)
 
 
 def pool(op: Any, images: Array, reduce: Callable[[list[int]], int]) -> Array:
@@ -362,6 +367,7 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.Constant: lambda op: op.value.array.astype(object),
     ops.Conv2D: conv2d,
     ops.TransposeConv2D: transpose_conv2d,
+    ops.BatchMatMul: batch_matmul,
     ops.FullyConnected: fully_connected,
     ops.Add: add,
     ops.RescaledAdd: rescaled_add,

@@ -85,6 +85,11 @@ def transpose_conv2d(op: nn.TransposeConv2D, images: Array, weights: Array, bias
     return transposed_sums(op, images, weights, bias, Fraction(0))
 
 
+def batch_matmul(op: nn.BatchMatMul, lhs: Array, rhs: Array) -> Array:
+    lhs = lhs.swapaxes(-1, -2) if op.adjoint_lhs else lhs
+    return np.matmul(lhs, rhs.swapaxes(-1, -2) if op.adjoint_rhs else rhs)
+
+
 def fully_connected(_: nn.FullyConnected, rows: Array, weights: Array, bias: Array | None = None) -> Array:
     sums = rows @ weights.T
     return sums if bias is None else sums + bias
@@ -159,6 +164,7 @@ def sliced(op: nn.Slice, reals: Array) -> Array:
 ORACLES: dict[type[Op], Callable[..., Array]] = {
     nn.Conv2D: conv2d,
     nn.TransposeConv2D: transpose_conv2d,
+    nn.BatchMatMul: batch_matmul,
     nn.FullyConnected: fully_connected,
     nn.Add: lambda _, lhs, rhs: lhs + rhs,
     nn.AveragePool2D: average_pool2d,

@@ -24,7 +24,7 @@ EXAMPLES = 12
 
 NOT_IN_TFLITE = (nn.HardSigmoid,)
 """Ops that no operator of the format stands for."""
-UNWRITTEN = (nn.TransposeConv2D,)
+UNWRITTEN = (nn.TransposeConv2D, nn.BatchMatMul)
 """Ops that neither exporter writes."""
 
 

@@ -11,7 +11,7 @@ from mrqc.backends.c.binding import Binding
 from mrqc.backends.c.calls import C_RULES, Argument, Facts, KernelCall, Null, Record, Table, Tensor, struct_record
 from mrqc.backends.c.requantize import INT32_MAXIMUM, choose_scaling, scale_arguments
 from mrqc.ir import Data, DType, Statement, Value
-from mrqc.ops.int import Conv2D, FullyConnected, TransposeConv2D
+from mrqc.ops.int import BatchMatMul, Conv2D, FullyConnected, TransposeConv2D
 
 SHALLOW_RUN = 32
 """Dot products shorter than this are slower than one input element times all filters (benchmarks/c_kernels.py)."""
@@ -178,3 +178,66 @@ def _conv2d_shape(op: Conv2D | TransposeConv2D, weights: FlashWeights) -> Record
         ("weight_zero_point", weights.zero_point),
     )
     return struct_record("shape", "conv2d_shape", fields)
+
+
+BATCH_AXES = 4
+"""Leading axes of matrix products that the kernel can walk."""
+
+
+@C_RULES.register(BatchMatMul)
+def batch_matmul(statement: Statement, facts: Facts) -> KernelCall:
+    """Return the call of matrix products."""
+    op = statement.op
+    assert isinstance(op, BatchMatMul)
+    magnitude = facts.bounds[statement.result].magnitude
+    scaling = choose_scaling(op.requantize, magnitude)
+    binding = Binding(
+        input=op.lhs.type.dtype,
+        other=op.rhs.type.dtype,
+        output=op.element.dtype,
+        scaling=scaling,
+        rounding=op.requantize.rounding,
+        accumulator_bits=64 if magnitude > INT32_MAXIMUM else 32,
+    )
+    (rows, depth), (_, columns) = op.matrices
+    fields = (
+        ("depth", depth),
+        ("columns", columns),
+        ("lhs_stride", rows if op.adjoint_lhs else 1),
+        ("rhs_stride", 1 if op.adjoint_rhs else columns),
+        ("column_stride", depth if op.adjoint_rhs else 1),
+        ("lhs_zero_point", op.lhs_zero_point),
+        ("rhs_zero_point", op.rhs_zero_point),
+    )
+    arguments = (
+        Tensor(op.lhs),
+        Tensor(op.rhs),
+        _rows_record(op),
+        struct_record("shape", "batch_matmul_shape", fields),
+        *scale_arguments(op.requantize, scaling),
+        Tensor(statement.result),
+    )
+    return KernelCall("batch_matmul.c", binding, arguments)
+
+
+def _rows_record(op: BatchMatMul) -> Record:
+    """Return where each row of the result finds its row and its matrix; the last axis is not walked."""
+    batch = op.output_shape[:-2]
+    (rows, depth), _ = op.matrices
+    missing = (1,) * (BATCH_AXES - len(batch))
+    fields = (
+        ("extent", (*missing, *batch, rows, 1)),
+        ("lhs_stride", (*_batch_strides(op.lhs), 1 if op.adjoint_lhs else depth, 0)),
+        ("rhs_stride", (*_batch_strides(op.rhs), 0, 0)),
+    )
+    return struct_record("rows", "broadcast_shape", fields)
+
+
+def _batch_strides(value: Value) -> tuple[int, ...]:
+    """Return how far apart the matrices along each leading axis stand, 0 where there is only one."""
+    strides: list[int] = []
+    step = value.type.shape[-1] * value.type.shape[-2]
+    for extent in reversed(value.type.shape[:-2]):
+        strides.insert(0, step if extent > 1 else 0)
+        step *= extent
+    return (*(0,) * (BATCH_AXES - len(strides)), *strides)

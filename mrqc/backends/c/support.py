@@ -17,6 +17,7 @@ from mrqc.ops.int import (
     FLOAT32_OPS,
     INT_OPS,
     Add,
+    BatchMatMul,
     Concat,
     Conv2D,
     FullyConnected,
@@ -77,7 +78,7 @@ def arithmetic_problems(
             yield from (Diagnostic(text, _where(statement)) for text in _table_problems(op, constants[op.table]))
         if bound is None or statement.result in constants:
             continue
-        if isinstance(op, Add | RescaledAdd | Mul | Prelu | Conv2D | TransposeConv2D | FullyConnected):
+        if isinstance(op, Add | RescaledAdd | Mul | Prelu | Conv2D | TransposeConv2D | FullyConnected | BatchMatMul):
             if not fits_64_bits(op.requantize, bound.magnitude):
                 yield Diagnostic("the scaled sum does not fit 64 bits", _where(statement))
         elif bound.magnitude > INT32_MAXIMUM:

@@ -65,8 +65,8 @@ def _has_integer_bias(bias: Value | None) -> bool:
     return bias is None or bias.type.dtype.is_integer
 
 
-@ONNX_EXPORTS.register(nn.TransposeConv2D)
-def refuse_transpose_conv2d(op: Op, site: Site) -> None:
-    """Refuse: no rule writes it."""
+@ONNX_EXPORTS.register(nn.TransposeConv2D, nn.BatchMatMul)
+def refuse_contraction(op: Op, site: Site) -> None:
+    """Refuse: no rule writes them."""
     del site
     raise RefusalError(f"{op.mnemonic} cannot be written as ONNX")

@@ -19,9 +19,9 @@ from mrqc.backends.reference.grid import (
 )
 from mrqc.backends.reference.rules import RULES
 from mrqc.ir import TensorType, Value
-from mrqc.numerics import Convolution, TransposedConvolution, accumulation_dtype
+from mrqc.numerics import Convolution, TransposedConvolution, accumulation_dtype, exact_matmul
 from mrqc.numerics.exact_matmul import INT64_EXACT
-from mrqc.ops.nn import Conv2D, FullyConnected, TransposeConv2D
+from mrqc.ops.nn import BatchMatMul, Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.window import Window
 
 _Contraction: TypeAlias = Conv2D | TransposeConv2D | FullyConnected
@@ -144,3 +144,32 @@ def _contract(prepared: _Prepared, images: Array, addend: Real | None, units: Re
             values /= units
         found[where] = values if grid.varies_within_channels else grid.encode(values)
     return found
+
+
+@RULES.register(BatchMatMul)
+def batch_matmul(op: BatchMatMul, _: Mapping[Value, Array]) -> Kernel:
+    """Return the kernel of matrix products: of integers where both operands are quantized, else of doubles."""
+    (result,) = op.infer()
+    grid = Grid(op.element, result.rank, op.clamp)
+    left, right = integer_operand(op.lhs.type.element), integer_operand(op.rhs.type.element)
+    depth = op.matrices[0][1]
+
+    def kernel(lhs: Array, rhs: Array) -> Array:
+        if left is None or right is None:
+            products = np.matmul(
+                _matrices(real_values(lhs, op.lhs.type), op.adjoint_lhs),
+                _matrices(real_values(rhs, op.rhs.type), op.adjoint_rhs),
+            )
+            return grid.encode(products / grid.unit)
+        sums = exact_matmul(
+            _matrices(lhs.astype(np.int64) - left.zero_point, op.adjoint_lhs),
+            _matrices(rhs.astype(np.int64) - right.zero_point, op.adjoint_rhs),
+            depth * left.reach * right.reach,
+        )
+        return grid.encode(sums * (left.scale * right.scale / grid.unit))
+
+    return kernel
+
+
+def _matrices(array: Array, adjoint: bool) -> Array:
+    return array.swapaxes(-1, -2) if adjoint else array

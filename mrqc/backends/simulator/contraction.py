@@ -7,8 +7,8 @@ import numpy as np
 from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.simulator.requantize import Requantizer
 from mrqc.backends.simulator.rules import RULES, Facts
-from mrqc.numerics import Convolution, TransposedConvolution, accumulation_dtype
-from mrqc.ops.int import Conv2D, FullyConnected, TransposeConv2D
+from mrqc.numerics import Convolution, TransposedConvolution, accumulation_dtype, exact_matmul
+from mrqc.ops.int import BatchMatMul, Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.window import Window
 
 
@@ -51,6 +51,21 @@ def fully_connected(op: FullyConnected, facts: Facts) -> Kernel:
         images = rows[:, None, None, :]
         codes = _convolve(prepared or prepare(weight), images, bias, requantize, op.element.dtype.numpy)
         return codes[:, 0, 0, :]
+
+    return kernel
+
+
+@RULES.register(BatchMatMul)
+def batch_matmul(op: BatchMatMul, facts: Facts) -> Kernel:
+    """Return the kernel of matrix products of two activations."""
+    requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
+
+    def kernel(lhs: Array, rhs: Array) -> Array:
+        left = lhs.astype(np.int32) - op.lhs_zero_point
+        right = rhs.astype(np.int32) - op.rhs_zero_point
+        left = left.swapaxes(-1, -2) if op.adjoint_lhs else left
+        right = right.swapaxes(-1, -2) if op.adjoint_rhs else right
+        return requantize(exact_matmul(left, right, facts.bound))
 
     return kernel
 

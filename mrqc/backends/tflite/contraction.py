@@ -109,8 +109,8 @@ def _bias(op: nn.Conv2D | nn.FullyConnected, site: Site) -> list[int]:
     return [site.writer.constant(op.bias.name, Data.of(codes, element.dtype), element)]
 
 
-@TFLITE_EXPORTS.register(nn.TransposeConv2D)
-def refuse_transpose_conv2d(op: Op, site: Site) -> None:
-    """Refuse: no rule writes it."""
+@TFLITE_EXPORTS.register(nn.TransposeConv2D, nn.BatchMatMul)
+def refuse_contraction(op: Op, site: Site) -> None:
+    """Refuse: no rule writes them."""
     del site
     raise RefusalError(f"{op.mnemonic} cannot be written as TFLite")

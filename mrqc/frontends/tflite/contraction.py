@@ -1,4 +1,4 @@
-"""CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED.
+"""CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, BATCH_MATMUL.
 
 The runtime rounds a float input to 8 bits on the fly where it meets weights of codes; mrqc keeps to the real numbers.
 """
@@ -98,6 +98,15 @@ def import_fully_connected(site: Site) -> Value | Constant:
             f"the last axis of {list(rows.type.shape)} must be kept, but has no {depth} entries"
         )
     return site.reshape(result, (*rows.type.shape[:-1], outputs))
+
+
+def import_batch_matmul(site: Site) -> Value:
+    """Floats or codes; either operand constant, computed or adjoint; leading axes are stretched."""
+    lhs, rhs = site.real_value(0), site.real_value(1)
+    if (lhs.type.dtype is DType.F32) != (rhs.type.dtype is DType.F32):
+        raise UnsupportedOperatorError(f"a product of {lhs.type.dtype} and {rhs.type.dtype}")
+    adjoint = (site.flag("adj_x"), site.flag("adj_y"))
+    return site.emit(nn.BatchMatMul(lhs, rhs, *adjoint, element=site.real_element(lhs)))
 
 
 def _convolution(site: Site, weight: Constant, groups: int) -> Value:
@@ -209,6 +218,13 @@ CONTRACTION_RULES: Mapping[str, Support] = {
         "FullyConnectedOptions",
         # Asymmetric inputs: how the runtime rounds float inputs that meet weights of codes.
         (FUSED, "weights_format", "keep_num_dims", "asymmetric_quantize_inputs", "quantized_bias_type"),
+    ),
+    "BATCH_MATMUL": Support(
+        import_batch_matmul,
+        (2, 2),
+        "BatchMatMulOptions",
+        # Asymmetric inputs: how the runtime rounds float inputs that meet matrices of codes.
+        ("adj_x", "adj_y", "asymmetric_quantize_inputs"),
     ),
 }
 """Operators that multiply and accumulate."""

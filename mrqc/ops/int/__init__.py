@@ -6,7 +6,7 @@ The quantization in their result types says what the codes mean; it has no influ
 from mrqc.ir.op import Op
 from mrqc.ops.int.activation import Clamp, InterpolatedSoftmax, LogSoftmax, ReciprocalSoftmax, Softmax, Table
 from mrqc.ops.int.constant import Constant
-from mrqc.ops.int.contraction import Conv2D, FullyConnected, TransposeConv2D
+from mrqc.ops.int.contraction import BatchMatMul, Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.int.elementwise import Add, Maximum, Minimum, Mul, OperandScaling, Prelu, RescaledAdd
 from mrqc.ops.int.float32 import (
     FLOAT32_OPS,
@@ -29,6 +29,7 @@ INT_OPS: tuple[type[Op], ...] = (
     Conv2D,
     TransposeConv2D,
     FullyConnected,
+    BatchMatMul,
     Add,
     RescaledAdd,
     Mul,
@@ -65,6 +66,7 @@ __all__ = [
     "Add",
     "ArgMax",
     "AveragePool2D",
+    "BatchMatMul",
     "Clamp",
     "Concat",
     "Constant",

@@ -9,7 +9,7 @@ from typing import ClassVar
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.types import Element, TensorType
-from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase, TransposeConv2DBase
+from mrqc.ops.contraction import BatchMatMulBase, Conv2DBase, FullyConnectedBase, TransposeConv2DBase
 from mrqc.ops.int.requantize import Requantize
 
 ACTIVATION_DTYPES = (DType.I8, DType.U8, DType.I16)
@@ -90,6 +90,29 @@ class FullyConnected(FullyConnectedBase):
 
     def infer(self) -> tuple[TensorType, ...]:
         """Return the ``[N, O]`` result."""
+        return (TensorType(self.output_shape, self.element),)
+
+
+@dataclass(frozen=True)
+class BatchMatMul(BatchMatMulBase):
+    """``requantize((lhs - lhs_zero_point) (rhs - rhs_zero_point))`` over integers."""
+
+    mnemonic: ClassVar[str] = "int.batch_matmul"
+    lhs_zero_point: int = field(default=0, kw_only=True)
+    rhs_zero_point: int = field(default=0, kw_only=True)
+    requantize: Requantize = field(kw_only=True)
+    element: Element = field(kw_only=True)
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from super().problems()
+        yield from activation_problems(self.lhs, self.rhs)
+        yield from zero_point_problems("lhs", self.lhs, self.lhs_zero_point)
+        yield from zero_point_problems("rhs", self.rhs, self.rhs_zero_point)
+        yield from self.requantize.problems(self.element.dtype, 1)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the products."""
         return (TensorType(self.output_shape, self.element),)
 
 

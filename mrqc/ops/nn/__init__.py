@@ -18,7 +18,7 @@ from mrqc.ops.nn.activation import (
 )
 from mrqc.ops.nn.clamp import UNBOUNDED, intersect_clamps
 from mrqc.ops.nn.constant import Constant
-from mrqc.ops.nn.contraction import Conv2D, FullyConnected, TransposeConv2D
+from mrqc.ops.nn.contraction import BatchMatMul, Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.nn.elementwise import Add, Maximum, Minimum, Mul, Prelu, Sub
 from mrqc.ops.nn.layout import Concat, Mirror, MirrorPad, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
@@ -31,6 +31,7 @@ NN_OPS: tuple[type[Op], ...] = (
     Conv2D,
     TransposeConv2D,
     FullyConnected,
+    BatchMatMul,
     Add,
     Sub,
     Mul,
@@ -71,6 +72,7 @@ __all__ = [
     "Add",
     "ArgMax",
     "AveragePool2D",
+    "BatchMatMul",
     "Clip",
     "Concat",
     "Constant",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mrqc.ir.types import FLOAT, Element, TensorType
-from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase, TransposeConv2DBase
+from mrqc.ops.contraction import BatchMatMulBase, Conv2DBase, FullyConnectedBase, TransposeConv2DBase
 from mrqc.ops.nn.clamp import UNBOUNDED, clamp_problems
 
 
@@ -62,4 +62,22 @@ class FullyConnected(FullyConnectedBase):
 
     def infer(self) -> tuple[TensorType, ...]:
         """Return the ``[N, O]`` result."""
+        return (TensorType(self.output_shape, self.element),)
+
+
+@dataclass(frozen=True)
+class BatchMatMul(BatchMatMulBase):
+    """``clamp(lhs rhs)`` over the reals, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.batch_matmul"
+    clamp: tuple[float, float] = UNBOUNDED
+    element: Element = FLOAT
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        yield from super().problems()
+        yield from clamp_problems(self.clamp)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the products."""
         return (TensorType(self.output_shape, self.element),)

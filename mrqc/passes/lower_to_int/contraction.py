@@ -66,7 +66,7 @@ def _check_bias(bias: Quantization | None, input_scale: float, weight: Quantizat
             )
 
 
-@LOWERINGS.register(nn.TransposeConv2D)
-def lower_transpose_conv2d(op: Op, site: Site) -> Value:
+@LOWERINGS.register(nn.TransposeConv2D, nn.BatchMatMul)
+def refuse_contraction(op: Op, site: Site) -> Value:
     """Refuse: there is no hardware for it among the targets."""
     raise RefusalError(f"target {site.target.name} has no {op.mnemonic}")

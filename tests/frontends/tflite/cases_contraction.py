@@ -196,3 +196,33 @@ def transpose_conv(draw: DrawFn, dtype: str) -> SingleOpCase:
         version=4,
     )
     return case(draw, file)
+
+
+@operator_cases("BATCH_MATMUL", "i8", "i16")
+def batch_matmul(draw: DrawFn, dtype: str) -> SingleOpCase:
+    rows, depth, columns = (draw(st.integers(1, 9)) for _ in range(3))
+    batch = tuple(draw(st.lists(st.integers(1, 3), max_size=2)))
+    other_batch = tuple(extent if draw(st.booleans()) else 1 for extent in batch)
+    adj_x, adj_y = draw(st.booleans()), draw(st.booleans())
+    lhs, rhs, result = (draw_scales(draw, dtype) for _ in range(3))
+    assert lhs is not None
+    assert rhs is not None
+    assert result is not None
+    file = TfliteFile()
+    shape = (*other_batch, *((columns, depth) if adj_y else (depth, columns)))
+    operand = file.input(dtype, (*batch, *((depth, rows) if adj_x else (rows, depth))), lhs)
+    if draw(st.booleans()):
+        random, limits = np.random.default_rng(draw(st.integers(0, 99))), np.iinfo(NUMPY[dtype])
+        other = file.constant(random.integers(limits.min, limits.max, shape, NUMPY[dtype], endpoint=True), rhs)
+    else:
+        other = file.input(dtype, shape, rhs)
+    ratio = 2.0 ** (draw(st.floats(-12, 0)) - (8 if dtype == "i16" else 0))
+    scales = Scales.one(lhs.scales[0] * rhs.scales[0] / ratio, result.zero_points[0])
+    file.operator(
+        "BATCH_MATMUL",
+        [operand, other],
+        [file.output(dtype, (*batch, rows, columns), scales)],
+        options("BatchMatMulOptions", adj_x=adj_x, adj_y=adj_y),
+        version=3,
+    )
+    return case(draw, file)

@@ -13,6 +13,7 @@ from mrqc.passes.lower_to_int.rules import Site
     nn.Prelu,
     nn.LogSoftmax,
     nn.TransposeConv2D,
+    nn.BatchMatMul,
     nn.Mean,
     nn.Sum,
     nn.ResizeBilinear,

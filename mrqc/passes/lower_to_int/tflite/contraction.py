@@ -1,4 +1,4 @@
-"""CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED."""
+"""CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, BATCH_MATMUL."""
 
 from __future__ import annotations
 
@@ -81,6 +81,27 @@ def lower_fully_connected(op: Op, site: Site) -> Value:
     limits = activation_limits(op.element, op.clamp)
     return site.emit(
         int_ops.DoubleRescale(sums, _alike(scales), op.element.quantization.zero_point, *limits, op.element)
+    )
+
+
+@TFLITE_LOWERINGS.register(nn.BatchMatMul)
+def lower_batch_matmul(op: Op, site: Site) -> Value:
+    """Sums of centred products; the scales are multiplied in single precision."""
+    assert isinstance(op, nn.BatchMatMul)
+    lhs, rhs = per_tensor(op.lhs), per_tensor(op.rhs)
+    ratio = float(single(lhs.scale) * single(rhs.scale)) / result_scale(op.element)
+    requantize = scaled_sums([ratio], op.lhs.type.dtype is DType.I16, op.element, op.clamp, site)
+    return site.emit(
+        int_ops.BatchMatMul(
+            op.lhs,
+            op.rhs,
+            op.adjoint_lhs,
+            op.adjoint_rhs,
+            lhs_zero_point=lhs.zero_point,
+            rhs_zero_point=rhs.zero_point,
+            requantize=requantize,
+            element=op.element,
+        )
     )
 
 
