@@ -124,9 +124,9 @@ def slot(path: str, binding: Binding) -> Slot:
         case "width":
             bits = binding.width
             return Slot(f"_{bits}", {"wide_t": f"int{bits}_t", "unsigned_wide_t": f"uint{bits}_t"}, None, binding)
-        case "round_32" | "round_64":
+        case "round_32" | "round_64" | "round_operand":
             file = f"rounding/round_{binding.rounding.value.replace('-', '_')}.h"
-            narrowed = replace(binding, width=int(name[-2:]))
+            narrowed = replace(binding, width=32 if name == "round_32" else 64)
             return Slot(f"_{binding.rounding.value.replace('-', '_')}", {}, file, narrowed, name)
         case "centre_input" | "centre_weight":
             return _centring_slot(name, binding)

@@ -14,12 +14,12 @@
 #include "slots/other.h"
 #include "slots/output.h"
 #include "slots/requantize.h"
-#include "slots/round_64.h"
+#include "slots/round_operand.h"
 
 static inline int64_t rescaled_operand(int32_t code, const struct operand_scaling *scaling)
 {
     const int64_t product = (int64_t)(code - scaling->zero_point) * scaling->one * scaling->multiplier;
-    return round_64(product, scaling->shift);
+    return round_operand(product, scaling->shift);
 }
 
 void rescaled_add(const input_t *lhs, const struct operand_scaling *lhs_scaling, const other_t *rhs,
