@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from networks import Network, i8, residual_network, u8, weights
 
+import mrqc
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.errors import InputError, TargetError
@@ -312,3 +313,18 @@ def test_a_dead_channel_with_a_scale_of_next_to_nothing(name: str) -> None:
     scale = module.graph.outputs[0].value.type.quantization.scale
     result = Program(module)(random_inputs(module, 4)["x"])[..., 1] * scale
     assert result == pytest.approx(1.5, abs=scale / 2)
+
+
+def test_a_mean_keeps_the_range_that_its_codes_had() -> None:
+    text = """module @m {
+      inputs (%x : tensor<1x4x!quant.uniform<i8:f32, 0.0184:-14>>)
+      %y = nn.mean(%x) {axes = [1]} : tensor<1x!quant.uniform<i8:f32, 0.00325:-77>>
+      return (%y as "y")
+    }"""
+    module = mrqc.parse(text)
+    lowered = mrqc.lower(module, "sym-npu")
+    least = np.full((1, 4), -2.0)
+    (code,) = mrqc.simulate(lowered).run(least)["y"]
+    quantization = lowered.graph.outputs[0].value.type.quantization
+    assert quantization is not None
+    assert code * quantization.scale == pytest.approx(0.00325 * (-128 + 77), abs=quantization.scale)

@@ -126,6 +126,9 @@ class _Retyping:
             op = self._with_new_element(op, old, self._clamp(source, old))
         new = replace(old, type=op.infer()[0])
         self._builder.append(Statement((new,), op, statement.location))
+        if isinstance(op, nn.Mean | nn.Sum):
+            # They have no clamp of their own, and the old codes saturated where the new ones may not.
+            new = self._builder.emit(nn.Clip(new, self._clamp(source, old), new.type.element), statement.location)
         self._builder.bind(old, new)
 
     def _retype_contraction(self, op: nn.Conv2D | nn.FullyConnected, statement: Statement) -> Op:
