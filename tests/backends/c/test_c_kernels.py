@@ -137,6 +137,7 @@ def one_of_each_record() -> dict[str, Record]:
     searched = builder.emit(ops.ArgMax(found, 1))
     table = builder.emit(ops.Constant(Data(np.ones(256, np.int32)), Element(DType.I32)))
     found = builder.emit(ops.Softmax(found, table, 1, 0, -128, 127, element))
+    found = builder.emit(ops.BatchMatMul(found, found, adjoint_rhs=True, requantize=scales, element=element))
     scaling = ops.OperandScaling(0, 0, 1, 0)
     found = builder.emit(ops.RescaledAdd(found, found, scaling, scaling, scales, element))
     found = builder.emit(ops.ReciprocalSoftmax(found, table, element))
