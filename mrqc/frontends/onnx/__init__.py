@@ -1,4 +1,4 @@
-"""ONNX models of the QDQ kind (and plain float ones) as nn.* modules."""
+"""ONNX models as nn.* modules: of the QDQ kind, with operators on codes, and plain float ones."""
 
 from typing import TYPE_CHECKING
 

@@ -76,7 +76,8 @@ def support_table() -> str:
     rows = "".join(f"| {op_type} | {rule.summary} |\n" for op_type, rule in named)
     return (
         "# ONNX operators\n\n"
-        f"Opset {OLDEST_OPSET} and later. The batch, the leading extent, may be symbolic; it becomes 1.\n"
+        f"Opset {OLDEST_OPSET} and later. The batch, the leading extent, may be symbolic; it becomes 1,\n"
+        "or what `--batch` says.\n"
         "This table is generated from `mrqc/frontends/onnx`; a test compares them.\n\n"
         f"| operator | supported |\n|---|---|\n{rows}"
     )

@@ -53,9 +53,7 @@ def network(graph: Graph) -> str:
     image = graph.node("BatchNormalization", x, numbers(4), numbers(4), numbers(4), positive)
     image = graph.node("PRelu", image, numbers(4, 1, 1))
     image = graph.node("ConvTranspose", image, numbers(4, 3, 3, 3), numbers(3), strides=[2, 2], output_padding=[1, 1])
-    image = graph.node(
-        "BatchNormalization", image, *(numbers(3) for _ in range(3)), graph.constant(np.ones(3, np.float32))
-    )
+    image = graph.node("BatchNormalization", image, numbers(3), numbers(3), numbers(3), ones)
     image = graph.node("Max", graph.node("Elu", image), graph.node("Tanh", image))
     image = graph.node("Sub", graph.node("HardSigmoid", image), graph.node("Div", image, numbers(3, 1, 1)))
     blocks = graph.node("SpaceToDepth", image, blocksize=2)
