@@ -19,7 +19,17 @@ from mrqc.passes.definition import Exactness, Pass
 _Move: TypeAlias = nn.Reshape | nn.Transpose | nn.Slice | nn.Take | nn.Pad | nn.MirrorPad
 """What puts elements in other places, each on its own: it changes places with a dequantize or a quantize."""
 
-_Clampable: TypeAlias = nn.Conv2D | nn.FullyConnected | nn.Add | nn.Sub | nn.Mul | nn.AveragePool2D | nn.MaxPool2D
+_Clampable: TypeAlias = (
+    nn.Conv2D
+    | nn.TransposeConv2D
+    | nn.FullyConnected
+    | nn.BatchMatMul
+    | nn.Add
+    | nn.Sub
+    | nn.Mul
+    | nn.AveragePool2D
+    | nn.MaxPool2D
+)
 _NOT_FOLDED = (nn.Constant, nn.Quantize, nn.Dequantize, nn.Clip)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -56,13 +57,20 @@ def import_gemm(site: Site) -> Tensor:
 
 
 def import_matmul(site: Site) -> Tensor:
-    """Rows times a constant matrix; a constant that is added after it becomes the bias."""
-    rows = site.float_operand(0)
-    weight = site.constant(1, "weight")
-    if len(rows.shape) != 2 or len(weight.shape) != 2:
-        raise UnsupportedNodeError(f"both operands need 2 axes, found {list(rows.shape)} and {list(weight.shape)}")
-    weight = weight.transposed((1, 0))
-    return Activation.plain(site.emit(nn.FullyConnected(site.logical(rows), _emitted(site, weight))))
+    """Rows times a constant matrix, to which a constant that is added becomes the bias; or any two computed stacks."""
+    rows, factor = site.float_operand(0), site.operand(1)
+    if len(rows.shape) < 2 or len(factor.shape) < 2:
+        raise UnsupportedNodeError(
+            f"both operands need 2 axes or more, found {list(rows.shape)} and {list(factor.shape)}"
+        )
+    if isinstance(factor, Activation) or len(factor.shape) > 2:
+        second = site.as_activation(factor) if isinstance(factor, Constant) else site.float_operand(1)
+        return Activation.plain(site.emit(nn.BatchMatMul(site.logical(rows), site.logical(second))))
+    weight = factor.transposed((1, 0))
+    flat = (math.prod(rows.shape[:-1]), rows.shape[-1])
+    matrix = site.logical(rows) if len(rows.shape) == 2 else site.emitter.reshape(rows, flat, site.location)
+    result = Activation.plain(site.emit(nn.FullyConnected(matrix, _emitted(site, weight))))
+    return site.reshape(result, (*rows.shape[:-1], factor.shape[1]))
 
 
 def _emitted(site: Site, constant: Constant) -> Value:
