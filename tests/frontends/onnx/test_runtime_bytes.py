@@ -49,10 +49,11 @@ def images_of(name: str, assets: Path) -> Array:
         noise = random.integers(0, 256, (24, *photographs.shape[1:])).astype(np.float32)
         ends = np.stack([np.full(photographs.shape[1:], end, np.float32) for end in (0, 255)])
         return np.concatenate([photographs, noise, ends])
-    files = sorted((assets / "data" / "imagenet" / "calib").glob("*.jpg"))[:3]
+    files = sorted((assets / "data" / "imagenet" / "val").glob("*.jpg"))[::10]
     photographs = np.stack([np.asarray(Image.open(file)) for file in files])
-    noise = np.random.default_rng(0).integers(0, 256, (1, *photographs.shape[1:]))
-    return np.concatenate([photographs, noise.astype(np.uint8), np.zeros_like(photographs[:1])])
+    noise = np.random.default_rng(0).integers(0, 256, (12, *photographs.shape[1:]), np.uint8)
+    ends = np.stack([np.full(photographs.shape[1:], end, np.uint8) for end in (0, 255)])
+    return np.concatenate([photographs, noise, ends])
 
 
 def in_the_runtime(content: bytes | str, dtype: str, images: Array) -> dict[str, Array]:
@@ -70,10 +71,17 @@ def as_the_file_gives(array: Array, output: Any) -> Array:
     return (centred * np.float32(quantization.scale)).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", MODELS)
+LARGE = ("mobilenet_v2_qat_u8", "mobilenet_v2_ptq_s8")
+INPUTS = 50
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in MODELS]
+)
 def test_every_byte_is_the_runtimes(name: str, assets: Path) -> None:
     path = assets / "models" / f"{name}.onnx"
     images = images_of(name, assets)
+    assert len(images) >= INPUTS
     module = lowered(path)
     (output,) = module.graph.outputs
     found = mrqc.simulate(module)(images)
