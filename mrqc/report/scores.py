@@ -17,7 +17,15 @@ from mrqc.ops import nn
 from mrqc.ops.structure import ReshapeBase
 
 # What can stand between a softmax and the output without changing which number belongs to which class.
-_AFTER_SOFTMAX = (nn.Quantize, nn.Dequantize, nn.Clip, ReshapeBase, int_ops.Rescale, int_ops.Clamp)
+_AFTER_SOFTMAX = (
+    *(nn.Quantize, nn.Dequantize, nn.Clip),
+    ReshapeBase,
+    *(int_ops.Rescale, int_ops.Clamp, int_ops.Table),
+)
+_SOFTMAXES = (
+    nn.Softmax,
+    *(int_ops.Softmax, int_ops.ReciprocalSoftmax, int_ops.InterpolatedSoftmax, int_ops.FloatSoftmax),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ def _logits(module: Module, value: Value) -> Value | None:
     statement = module.graph.definitions.get(value)
     while statement is not None and isinstance(statement.op, _AFTER_SOFTMAX):
         statement = module.graph.definitions.get(statement.op.operands[0])
-    if statement is None or not isinstance(statement.op, nn.Softmax | int_ops.Softmax):
+    if statement is None or not isinstance(statement.op, _SOFTMAXES):
         return None
     # A softmax that runs along anything but the classes is no softmax over them.
     classes = value.type.size // value.type.shape[0]

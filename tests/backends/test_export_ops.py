@@ -24,8 +24,6 @@ EXAMPLES = 12
 
 NOT_IN_TFLITE = (nn.HardSigmoid,)
 """Ops that no operator of the format stands for."""
-UNWRITTEN = (nn.TransposeConv2D, nn.BatchMatMul)
-"""Ops that neither exporter writes."""
 
 
 def emitted(module: Module, format_: str) -> bytes:
@@ -94,10 +92,6 @@ def assert_close(found: NDArray[Any], expected: NDArray[Any], distance: float) -
 def test_an_op_means_the_same_in_the_runtime(op: type[Op], format_: str, data: st.DataObject) -> None:
     module = data.draw(op_modules(op))
     (statement,) = [statement for statement in module.graph.statements if isinstance(statement.op, op)]
-    if op in UNWRITTEN:
-        with pytest.raises(TargetError, match="cannot be written as"):
-            mrqc.emit_tflite(module) if format_ == "tflite" else mrqc.emit_onnx(module, format_)
-        return
     if format_ == "tflite" and op in NOT_IN_TFLITE:
         with pytest.raises(TargetError, match="TFLite has no such operator"):
             mrqc.emit_tflite(module)

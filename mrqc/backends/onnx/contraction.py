@@ -39,6 +39,48 @@ def export_conv2d(op: Op, site: Site) -> None:
     site.define(site.node("Conv", inputs, **attributes), layout, op.clamp)
 
 
+@ONNX_EXPORTS.register(nn.TransposeConv2D)
+def export_transpose_conv2d(op: Op, site: Site) -> None:
+    """``ConvTranspose``, whose weights have the input channels first and the outputs of one group second."""
+    assert isinstance(op, nn.TransposeConv2D)
+    layout = Layout.CHANNELS_FIRST
+    _, height, width, depth = op.weight.type.shape
+    top, left, bottom, right = op.padding
+    weights = site.writer.real(op.weight, layout)
+    if op.groups > 1:
+        raise RefusalError("a transposed convolution with groups")
+    if any(-behind >= step for behind, step in zip((bottom, right), op.strides, strict=True)):
+        raise RefusalError(f"a transposed convolution with padding {list(op.padding)}: ONNX adds less than a stride")
+    assert depth == op.input.type.shape[3]
+    exchanged = site.node("Transpose", [weights], perm=(1, 0, 2, 3))
+    inputs = [site.writer.real(op.input, layout), exchanged]
+    if op.bias is not None:
+        inputs.append(site.writer.real(op.bias, Layout.LOGICAL))
+    name = site.node(
+        "ConvTranspose",
+        inputs,
+        kernel_shape=(height, width),
+        strides=op.strides,
+        dilations=op.dilations,
+        pads=(top, left, max(bottom, 0), max(right, 0)),
+        output_padding=(max(-bottom, 0), max(-right, 0)),
+    )
+    site.define(name, layout, op.clamp)
+
+
+@ONNX_EXPORTS.register(nn.BatchMatMul)
+def export_batch_matmul(op: Op, site: Site) -> None:
+    """``MatMul``, behind a ``Transpose`` of what is adjoint."""
+    assert isinstance(op, nn.BatchMatMul)
+    operands: list[str] = []
+    for value, adjoint in ((op.lhs, op.adjoint_lhs), (op.rhs, op.adjoint_rhs)):
+        name = site.writer.real(value, Layout.LOGICAL)
+        axes = list(range(value.type.rank))
+        permutation = (*axes[:-2], axes[-1], axes[-2])
+        operands.append(site.node("Transpose", [name], perm=permutation) if adjoint else name)
+    site.define(site.node("MatMul", operands), Layout.LOGICAL, op.clamp)
+
+
 @ONNX_EXPORTS.register(nn.FullyConnected)
 def export_fully_connected(op: Op, site: Site) -> None:
     """``Gemm`` or ``QGemm``, the weights as the IR has them: one row for each output."""
@@ -63,10 +105,3 @@ def export_fully_connected(op: Op, site: Site) -> None:
 def _has_integer_bias(bias: Value | None) -> bool:
     """Whether operators over codes can take the bias: as integers at the scale of the accumulator."""
     return bias is None or bias.type.dtype.is_integer
-
-
-@ONNX_EXPORTS.register(nn.TransposeConv2D, nn.BatchMatMul)
-def refuse_contraction(op: Op, site: Site) -> None:
-    """Refuse: no rule writes them."""
-    del site
-    raise RefusalError(f"{op.mnemonic} cannot be written as ONNX")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
+import tflite
 
 from mrqc.backends.tflite.file import Options
-from mrqc.backends.tflite.windows import padded_input, window_options
+from mrqc.backends.tflite.windows import padded_input, same_padding, window_options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
 from mrqc.ir import Data, DType, Element, Op, Quantization
 from mrqc.ops import nn
+from mrqc.ops.window import Window
+
+_Contraction: TypeAlias = nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected
 
 
 @TFLITE_EXPORTS.register(nn.Conv2D)
@@ -55,7 +60,61 @@ def export_fully_connected(op: Op, site: Site) -> None:
     )
 
 
-def _check_types(op: nn.Conv2D | nn.FullyConnected) -> None:
+@TFLITE_EXPORTS.register(nn.TransposeConv2D)
+def export_transpose_conv2d(op: Op, site: Site) -> None:
+    """``TRANSPOSE_CONV``."""
+    assert isinstance(op, nn.TransposeConv2D)
+    _check_types(op)
+    if op.groups > 1 or op.dilations != (1, 1):
+        raise RefusalError("a transposed convolution with groups or dilations: TFLite has neither")
+    scheme = _transposed_scheme(op)
+    shape = site.writer.integers("shape", op.output_shape)
+    inputs = [shape, site.operand(op.weight), site.operand(op.input), *_bias(op, site)]
+    fields = window_options(op.strides, scheme)
+    site.finish_clamped(
+        "TRANSPOSE_CONV",
+        inputs,
+        op.clamp,
+        lambda activation: Options("TransposeConvOptions", (*fields, ("FusedActivationFunction", activation))),
+    )
+
+
+@TFLITE_EXPORTS.register(nn.BatchMatMul)
+def export_batch_matmul(op: Op, site: Site) -> None:
+    """``BATCH_MATMUL``; it has no fused activation."""
+    assert isinstance(op, nn.BatchMatMul)
+    if op.lhs.type.dtype is DType.U8:
+        raise RefusalError("a product of unsigned matrices: TFLite has signed ones only")
+    inputs = [site.operand(op.lhs), site.operand(op.rhs)]
+    options = Options("BatchMatMulOptions", (("AdjX", op.adjoint_lhs), ("AdjY", op.adjoint_rhs)))
+    if op.clamp == nn.UNBOUNDED:
+        site.finish("BATCH_MATMUL", inputs, options)
+        return
+    products = site.step("BATCH_MATMUL", inputs, site.result.type, options)
+    site.finish_limits(products, op.clamp, site.result.type.element)
+
+
+def _transposed_scheme(op: nn.TransposeConv2D) -> int:
+    """Return the padding scheme that cuts off as much at the top and left as the op does."""
+    _, height, width, _ = op.output_shape
+    _, kernel_height, kernel_width, _ = op.weight.type.shape
+    kernel = (kernel_height, kernel_width)
+    same = same_padding(Window(kernel, op.strides), (height, width))
+    for scheme, padding, lost in (
+        (tflite.Padding.VALID, (0, 0), (kernel_height - 1, kernel_width - 1)),
+        (tflite.Padding.SAME, same[:2], (0, 0)),
+    ):
+        # The kernel insists on the size that a convolution of the result with this scheme would have.
+        size = tuple(
+            -(-(extent - less) // stride)
+            for extent, less, stride in zip((height, width), lost, op.strides, strict=True)
+        )
+        if op.padding[:2] == padding and size == op.input.type.shape[1:3]:
+            return scheme
+    raise RefusalError(f"a transposed convolution with padding {list(op.padding)}: TFLite has SAME and VALID only")
+
+
+def _check_types(op: _Contraction) -> None:
     """Refuse what the kernels would misread."""
     inputs, weight = op.input.type, op.weight.type
     if inputs.quantization is None or weight.quantization is None:
@@ -84,7 +143,7 @@ def _depthwise_weights(op: nn.Conv2D, site: Site) -> int:
     return site.writer.constant(op.weight.name, Data(array), element)
 
 
-def _bias(op: nn.Conv2D | nn.FullyConnected, site: Site) -> list[int]:
+def _bias(op: _Contraction, site: Site) -> list[int]:
     """Return the bias at the scale of the accumulator, as the kernels expect it.
 
     A quantized convolution must have one: zeros, where the module has none.
@@ -107,10 +166,3 @@ def _bias(op: nn.Conv2D | nn.FullyConnected, site: Site) -> list[int]:
         raise RefusalError("a float bias is computed, TFLite needs a quantized constant")
     codes = quantization.quantize(data.array.astype(np.float64), element.dtype.minimum, element.dtype.maximum)
     return [site.writer.constant(op.bias.name, Data.of(codes, element.dtype), element)]
-
-
-@TFLITE_EXPORTS.register(nn.TransposeConv2D, nn.BatchMatMul)
-def refuse_contraction(op: Op, site: Site) -> None:
-    """Refuse: no rule writes them."""
-    del site
-    raise RefusalError(f"{op.mnemonic} cannot be written as TFLite")
