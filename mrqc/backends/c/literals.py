@@ -74,8 +74,9 @@ def _lines(array: NDArray[Any]) -> str:
     if array.dtype.itemsize == 1:
         return _byte_lines(flat)
     columns = _COLUMNS[array.dtype.itemsize]
-    rows = [flat[start : start + columns].tolist() for start in range(0, flat.size, columns)]
-    return "".join(f"    {', '.join(map(integer, row))},\n" for row in rows)
+    # Tables of 65536 codes are frequent, and no code of 16 bits needs more than its digits.
+    texts = list(map(str if array.dtype.itemsize == 2 else integer, flat.tolist()))
+    return "".join(f"    {', '.join(texts[start : start + columns])},\n" for start in range(0, len(texts), columns))
 
 
 def _byte_lines(flat: NDArray[Any]) -> str:

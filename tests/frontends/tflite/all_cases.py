@@ -22,3 +22,6 @@ FAMILIES = (
 )
 
 ALL_CASES: tuple[OperatorCases, ...] = tuple(sorted(REGISTRY, key=lambda cases: (cases.builtin, REGISTRY.index(cases))))
+
+BUILTINS: tuple[str, ...] = tuple(sorted({cases.builtin for cases in ALL_CASES}))
+"""Every operator that has cases."""

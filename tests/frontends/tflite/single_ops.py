@@ -39,7 +39,7 @@ EXAMPLES = int(os.environ.get("MRQC_SINGLE_OP_EXAMPLES", "200"))
 """Cases for each operator, shared out to its types of elements."""
 
 COMPILED = int(os.environ.get("MRQC_SINGLE_OP_COMPILED", "6"))
-"""How many of the cases for each operator and type also run as C, all of them in one program."""
+"""How many of the cases for each operator and type also run as C, all those of an operator in one program."""
 
 TARGET = "tflite"
 _DTYPES = {number: name for name, number in TYPES.items()}
@@ -100,7 +100,7 @@ def examples_for(cases: OperatorCases) -> int:
 
 @dataclass
 class Outcome:
-    """How many cases agreed with LiteRT.
+    """How many cases of an operator on one type agreed with LiteRT.
 
     Attributes:
         simulated: In the simulator.
@@ -111,13 +111,31 @@ class Outcome:
     compiled: int = 0
 
 
-def check(cases: OperatorCases) -> Outcome:
+def check(builtin: str) -> dict[OperatorCases, Outcome]:
     """Draw the cases of an operator, always the same ones, and compare each with LiteRT.
 
     Raises:
         AssertionError: One differs; hypothesis shows the smallest that it finds.
     """
-    outcome = Outcome()
+    outcomes: dict[OperatorCases, Outcome] = {}
+    to_compile: list[_Expected] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for cases in REGISTRY:
+            if cases.builtin == builtin:
+                simulated, chosen = _simulate(cases, Path(folder) / "single.tflite")
+                outcomes[cases] = Outcome(simulated, len(chosen))
+                to_compile += chosen
+    if to_compile:
+        _compare_compiled(to_compile)
+    return outcomes
+
+
+def _simulate(cases: OperatorCases, path: Path) -> tuple[int, list[_Expected]]:
+    """Compare the cases on one type in the simulator; return their number, and those to run as C.
+
+    The file of each is written to ``path``.
+    """
+    simulated = 0
     to_compile: dict[bytes, _Expected] = {}
     examples = examples_for(cases)
 
@@ -131,16 +149,15 @@ def check(cases: OperatorCases) -> Outcome:
     )
     @given(cases.strategy)
     def compare(drawn: SingleOpCase) -> None:
-        found = _compare(drawn, cases.target)
-        if found is not None and outcome.simulated % max(1, examples // COMPILED) == 0:
+        nonlocal simulated
+        path.write_bytes(drawn.content)
+        found = _compare(drawn, path, cases.target)
+        if found is not None and simulated % max(1, examples // COMPILED) == 0:
             to_compile[drawn.content] = found
-        outcome.simulated += 1
+        simulated += 1
 
     compare()
-    if to_compile:
-        _compare_compiled(list(to_compile.values()))
-    outcome.compiled = len(to_compile)
-    return outcome
+    return simulated, list(to_compile.values())
 
 
 @dataclass(frozen=True)
@@ -152,12 +169,9 @@ class _Expected:
     outputs: list[dict[str, NDArray[Any]]] = field(repr=False)
 
 
-def _compare(drawn: SingleOpCase, target: str | None) -> _Expected | None:
+def _compare(drawn: SingleOpCase, path: Path, target: str | None) -> _Expected | None:
     expected = LiteRT(drawn.content).run_all(drawn.rows)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "single.tflite"
-        path.write_bytes(drawn.content)
-        module = mrqc.load(path)
+    module = mrqc.load(path)
     if target is None:
         _compare_reals(module, drawn.rows, expected)
         return None

@@ -17,7 +17,9 @@ _BITS = 31
 _GREATEST_LEFT_SHIFT = 30
 
 
-def quantized_multiplier(real: float, rounding: Rounding) -> FixedPoint:
+def quantized_multiplier(
+    real: float, rounding: Rounding, greatest_left_shift: int = _GREATEST_LEFT_SHIFT
+) -> FixedPoint:
     """Return a real number as TFLite's QuantizeMultiplier does, with the shift counted to the right from bit 31.
 
     Below 2**-32 it is 0. A build with single rounding has no left shift beyond 30 and saturates there.
@@ -25,9 +27,10 @@ def quantized_multiplier(real: float, rounding: Rounding) -> FixedPoint:
     Args:
         real: A finite number of either sign.
         rounding: Of the target, which tells the builds apart.
+        greatest_left_shift: Beyond which the number is out of range; 31 where the operand then is 0.
 
     Raises:
-        RefusalError: The number is so large that the runtime's 32 bits overflow for any operand.
+        RefusalError: The number is so large that the runtime's 32 bits overflow for any operand but 0.
     """
     if real == 0.0:
         return FixedPoint(0, _BITS)
@@ -37,7 +40,7 @@ def quantized_multiplier(real: float, rounding: Rounding) -> FixedPoint:
         multiplier, exponent = multiplier >> 1, exponent + 1
     if exponent < -_BITS:
         return FixedPoint(0, _BITS)
-    if exponent > _GREATEST_LEFT_SHIFT:
+    if exponent > greatest_left_shift:
         if rounding is Rounding.DOUBLE:
             raise RefusalError(f"the ratio of scales {real:.6g} overflows the runtime's 32 bits")
         multiplier, exponent = (1 << _BITS) - 1, _GREATEST_LEFT_SHIFT

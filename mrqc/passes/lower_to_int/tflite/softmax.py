@@ -27,6 +27,9 @@ from mrqc.passes.lower_to_int.tflite.tables import Codes
 _ARGUMENT_INTEGER_BITS = 5
 """Integer bits of the exponential's argument, Q5.26."""
 
+_BITS = 31
+"""Bits of a multiplier behind its sign."""
+
 _SCALE_TOLERANCE = 1e-3
 """How far the scale of a softmax may be off, relatively, before the runtime refuses it."""
 
@@ -171,7 +174,8 @@ def _scaled_argument(scale: float, rounding: Rounding) -> FixedPoint:
     real = min(math.ldexp(scale, 31 - _ARGUMENT_INTEGER_BITS), float(greatest))
     if real <= 1.0:
         raise RefusalError(f"the scale {scale:.6g} of a softmax is below the runtime's resolution, 2^-26")
-    return quantized_multiplier(real, rounding)
+    # At a shift of 31 the radius is 0: nothing but the greatest element of a row, at a distance of 0, is scaled.
+    return quantized_multiplier(real, rounding, greatest_left_shift=_BITS)
 
 
 def _radius(left_shift: int) -> int:
