@@ -19,6 +19,7 @@ from mrqc.ir import DType, Module
 
 TFLITE = [
     "ad_autoencoder_s8",
+    "kws_dscnn_f32",
     "kws_dscnn_s8",
     "mobilenet_v1_025_128_qat_u8",
     "mobilenet_v2_ptq_s8",

@@ -11,10 +11,11 @@ import tflite
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.windows import padded_input, same_padding, window_options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
-from mrqc.ir import Data, DType, Element, Op, Quantization
+from mrqc.ir import Data, DType, Element, Op, Quantization, TensorType
 from mrqc.ops import nn
 from mrqc.ops.window import Window
 
+_OUTPUTS_LAST = (3, 1, 2, 0)
 _Contraction: TypeAlias = nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected
 
 
@@ -133,13 +134,17 @@ def _check_types(op: _Contraction) -> None:
 
 def _depthwise_weights(op: nn.Conv2D, site: Site) -> int:
     """Return the weights with the output channels last, as this operator has them."""
+    element = op.weight.type.element
     data = site.data(op.weight)
     if data is None:
-        raise RefusalError("the weights of a depthwise convolution are computed, TFLite needs a constant")
-    element = op.weight.type.element
+        if element.is_quantized:
+            raise RefusalError("the weights of a depthwise convolution are computed, TFLite needs a constant")
+        permutation = site.writer.integers("permutation", _OUTPUTS_LAST)
+        type_ = TensorType(tuple(op.weight.type.shape[axis] for axis in _OUTPUTS_LAST), element)
+        return site.step("TRANSPOSE", [site.operand(op.weight), permutation], type_, Options("TransposeOptions"))
     if element.quantization is not None and element.quantization.axis == 0:
         element = replace(element, quantization=replace(element.quantization, axis=3))
-    array = np.transpose(data.array, (3, 1, 2, 0))
+    array = np.transpose(data.array, _OUTPUTS_LAST)
     return site.writer.constant(op.weight.name, Data(array), element)
 
 
