@@ -64,13 +64,15 @@ def read_operands(site: Site) -> tuple[Value, Value, Element]:
 
 
 def check_powers_of_two(site: Site, *elements: Element) -> None:
-    """Refuse what the runtime has a kernel of its own for: symmetric 16-bit codes whose scales are powers of two.
+    """Refuse what the runtime shifts by other rules: symmetric 16-bit codes whose scales are different powers of two.
+
+    With three equal scales nothing is shifted, and the sum is the one of the general kernel.
 
     Raises:
         UnsupportedOperatorError: The operator asks for that kernel, and the elements fit it.
     """
     quantizations = [element.quantization for element in elements if element.dtype is DType.I16]
-    fits = quantizations and all(
+    fits = len(set(quantizations)) > 1 and all(
         quantization is not None
         and quantization.is_symmetric
         and power_of_two_exponent(quantization.scale, _POWER_OF_TWO_TOLERANCE) is not None
@@ -78,7 +80,8 @@ def check_powers_of_two(site: Site, *elements: Element) -> None:
     )
     if fits and site.flag("pot_scale_int16"):
         raise UnsupportedOperatorError(
-            "pot_scale_int16 on scales that are powers of two is not supported", "possible: pot_scale_int16 = false"
+            "pot_scale_int16 on scales that are different powers of two is not supported",
+            "possible: pot_scale_int16 = false",
         )
 
 

@@ -1,4 +1,4 @@
-"""PAD, CONCATENATION, SLICE, SPLIT, GATHER and their kin: what copies elements to other places."""
+"""PAD, CONCATENATION, SPLIT, GATHER and their kin: what copies elements to other places."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mrqc.frontends.tflite.layout import shape_of
 from mrqc.frontends.tflite.site import Site, Support
 from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError
 from mrqc.frontends.tflite.windows import FUSED, fused_clamp
@@ -45,7 +44,7 @@ def import_concatenation(site: Site) -> Value:
     """Any number of tensors, floats or codes, without a fused activation."""
     values = tuple(site.real_value(index) for index in range(len(site.operator.inputs)))
     if fused_clamp(site) != UNBOUNDED:
-        raise UnsupportedOperatorError("a fused activation is not supported", "possible: NONE")
+        raise UnsupportedOperatorError("a fused activation, which the runtime refuses too", "possible: NONE")
     axis = site.axis(site.integer("axis"), values[0].type.rank)
     return site.emit(nn.Concat(values, axis, site.real_element(values[0])))
 
@@ -98,46 +97,6 @@ def import_split_v(site: Site) -> tuple[Value, ...]:
     if sum(sizes) != extent or min(sizes) < 1:
         raise UnsupportedOperatorError(f"axis {axis} of extent {extent} cannot be split into {list(sizes)}")
     return _parts(site, value, axis, sizes)
-
-
-def import_slice(site: Site) -> Value | Constant:
-    """At constant places; a size of -1 reaches to the end."""
-    tensor = site.operand(0)
-    shape = shape_of(tensor)
-    begin, size = site.integers(1, "begin"), site.integers(2, "size")
-    if not len(begin) == len(size) == len(shape):
-        raise UnsupportedOperatorError(f"begin and size must have {len(shape)} entries each")
-    size = tuple(
-        extent - first if count == -1 else count for extent, first, count in zip(shape, begin, size, strict=True)
-    )
-    return _sliced(site, tensor, begin, size, (1,) * len(shape))
-
-
-def import_strided_slice(site: Site) -> Value | Constant:
-    """At constant places, backwards too; begin, end and shrink masks, but neither ellipsis nor new axes."""
-    tensor = site.operand(0)
-    shape = shape_of(tensor)
-    if site.integer("ellipsis_mask") or site.integer("new_axis_mask"):
-        raise UnsupportedOperatorError("an ellipsis or a new axis in a slice is not supported", "spell out all axes")
-    if site.flag("offset"):
-        raise UnsupportedOperatorError("ends that count from the begin are not supported")
-    begins, ends, strides = (site.integers(1 + index, role) for index, role in enumerate(("begin", "end", "strides")))
-    if not len(begins) == len(ends) == len(strides) or len(begins) > len(shape) or 0 in strides:
-        raise UnsupportedOperatorError("begin, end and strides must have an entry for each axis, no stride may be 0")
-    masks = {name: site.integer(f"{name}_mask") for name in ("begin", "end", "shrink_axis")}
-    chosen: list[range] = []
-    for axis, extent in enumerate(shape):
-        if axis >= len(begins):
-            chosen.append(range(extent))
-            continue
-        bits = {name for name, mask in masks.items() if mask >> axis & 1}
-        chosen.append(_steps(begins[axis], ends[axis], strides[axis], extent, bits))
-    if any(len(steps) == 0 for steps in chosen):
-        raise UnsupportedOperatorError("a slice without elements is not supported")
-    starts, sizes = tuple(steps[0] for steps in chosen), tuple(len(steps) for steps in chosen)
-    sliced = _sliced(site, tensor, starts, sizes, tuple(steps.step for steps in chosen))
-    kept = tuple(size for axis, size in enumerate(sizes) if not masks["shrink_axis"] >> axis & 1)
-    return site.reshape(sliced, kept)
 
 
 def import_gather(site: Site) -> Value:
@@ -260,27 +219,6 @@ def _parts(site: Site, value: Value, axis: int, sizes: tuple[int, ...]) -> tuple
     return tuple(found)
 
 
-def _sliced(
-    site: Site, tensor: Value | Constant, begin: tuple[int, ...], size: tuple[int, ...], strides: tuple[int, ...]
-) -> Value | Constant:
-    if isinstance(tensor, Constant) and (tensor.element is None or tensor.element.quantization is None):
-        places = (first + np.arange(count) * stride for first, count, stride in zip(begin, size, strides, strict=True))
-        return Constant(tensor.name, tensor.array[np.ix_(*places)] if begin else tensor.array, tensor.element)
-    value = site.emitted(tensor)
-    site.check_same_element(value.type.element)
-    return site.emit(nn.Slice(value, begin, size, strides))
-
-
-def _steps(begin: int, end: int, stride: int, extent: int, masks: set[str]) -> range:
-    """Return the indices along one axis that a strided slice takes."""
-    if "shrink_axis" in masks:
-        first = 0 if "begin" in masks else begin + extent if begin < 0 else begin
-        return range(first, first + 1) if 0 <= first < extent else range(0)
-    # As Python's own slices, in which an absent end is no number.
-    bounds = slice(None if "begin" in masks else begin, None if "end" in masks else end, stride)
-    return range(*bounds.indices(extent))
-
-
 def _regrouped(
     site: Site, value: Value, split: tuple[int, ...], order: tuple[int, ...], joined: tuple[int, ...]
 ) -> Value:
@@ -310,13 +248,6 @@ MOVE_RULES: Mapping[str, Support] = {
     "UNPACK": Support(import_unpack, (1, 1), "UnpackOptions", ("axis", "num")),
     "SPLIT": Support(import_split, (2, 2), "SplitOptions", ("num_splits",)),
     "SPLIT_V": Support(import_split_v, (3, 3), "SplitVOptions", ("num_splits",)),
-    "SLICE": Support(import_slice, (3, 3), "SliceOptions"),
-    "STRIDED_SLICE": Support(
-        import_strided_slice,
-        (4, 4),
-        "StridedSliceOptions",
-        ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset"),
-    ),
     "GATHER": Support(import_gather, (2, 2), "GatherOptions", ("axis", "batch_dims")),
     "TILE": Support(import_tile, (2, 2), "TileOptions"),
     "SPACE_TO_DEPTH": Support(import_space_to_depth, (1, 1), "SpaceToDepthOptions", ("block_size",)),

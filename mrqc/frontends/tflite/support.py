@@ -15,6 +15,7 @@ from mrqc.frontends.tflite.quantize import QUANTIZE_RULES
 from mrqc.frontends.tflite.reduction import REDUCTION_RULES
 from mrqc.frontends.tflite.resize import RESIZE_RULES
 from mrqc.frontends.tflite.site import Support
+from mrqc.frontends.tflite.slicing import SLICING_RULES
 
 RULES: Mapping[str, Support] = {
     **QUANTIZE_RULES,
@@ -25,6 +26,7 @@ RULES: Mapping[str, Support] = {
     **ACTIVATION_RULES,
     **LAYOUT_RULES,
     **MOVE_RULES,
+    **SLICING_RULES,
     **RESIZE_RULES,
 }
 """The rule of each builtin operator, in the order of the documentation."""

@@ -16,14 +16,12 @@ from mrqc.testing.elementwise import stretched
 
 @operator_cases("ADD", "u8", "i8", "i16")
 def add(draw: DrawFn, dtype: str) -> SingleOpCase:
-    chosen = options("AddOptions", fused_activation_function=draw(fused_activations), pot_scale_int16=False)
-    return _sum(draw, dtype, "ADD", chosen)
+    return _sum(draw, dtype, "ADD", "AddOptions")
 
 
 @operator_cases("SUB", "u8", "i8", "i16")
 def sub(draw: DrawFn, dtype: str) -> SingleOpCase:
-    chosen = options("SubOptions", fused_activation_function=draw(fused_activations), pot_scale_int16=False)
-    return _sum(draw, dtype, "SUB", chosen)
+    return _sum(draw, dtype, "SUB", "SubOptions")
 
 
 @operator_cases("MUL", "u8", "i8", "i16")
@@ -54,7 +52,14 @@ def prelu(draw: DrawFn, dtype: str) -> SingleOpCase:
     return binary(draw, "PRELU", dtype, (lhs, rhs, result), stretch_lhs=False)
 
 
-def _sum(draw: DrawFn, dtype: str, builtin: str, chosen: Options) -> SingleOpCase:
+def _sum(draw: DrawFn, dtype: str, builtin: str, table: str) -> SingleOpCase:
+    is_power = dtype == "i16" and draw(st.booleans())
+    chosen = options(table, fused_activation_function=draw(fused_activations), pot_scale_int16=is_power)
+    if is_power:
+        # The only powers of two that are imported.
+        scales = Scales.one(2.0 ** draw(st.integers(-15, 3)))
+        # Of tensors that are stretched, the runtime gives up on the sum.
+        return binary(draw, builtin, dtype, (scales,) * 3, chosen, are_stretched=builtin == "SUB")
     lhs, rhs = some_scales(draw, dtype), some_scales(draw, dtype)
     # The runtime asks for a multiplier below 1: twice the larger scale over the result's with its extra bits.
     least = 2.0 * max(*lhs.scales, *rhs.scales) / (1 << (14 if dtype == "i16" else 19))
@@ -77,10 +82,11 @@ def binary(
     chosen: Options | None = None,
     *,
     stretch_lhs: bool = True,
+    are_stretched: bool = True,
 ) -> SingleOpCase:
     """Draw a file with an operator on two tensors, either of which may be stretched over the other or constant."""
     shape = draw_shape(draw)
-    lhs_shape, rhs_shape = shape, draw(stretched(shape))
+    lhs_shape, rhs_shape = shape, draw(stretched(shape)) if are_stretched else shape
     if stretch_lhs and draw(st.booleans()):
         lhs_shape, rhs_shape = rhs_shape, lhs_shape
     file = TfliteFile()

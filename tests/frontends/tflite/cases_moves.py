@@ -158,29 +158,45 @@ def slice_(draw: DrawFn, dtype: str) -> SingleOpCase:
 @operator_cases("STRIDED_SLICE", *CODES)
 def strided_slice(draw: DrawFn, dtype: str) -> SingleOpCase:
     shape = draw_shape(draw, 1, 4, 6)
-    begins, ends, strides, masks = [], [], [], {"begin": 0, "end": 0, "shrink_axis": 0}
+    entries: list[tuple[int, int, int, set[str]]] = []
     result: list[int] = []
-    for axis, extent in enumerate(shape):
-        stride = draw(st.sampled_from((1, 1, 2, 3, -1, -2)))
-        begin, end = (draw(st.integers(-extent - 2, extent + 2)) for _ in range(2))
-        hidden = {name: draw(st.booleans()) for name in ("begin", "end")}
-        if draw(st.integers(0, 5)) == 5:
-            stride, begin = 1, draw(st.integers(-extent, extent - 1))
-            end = begin + 1
-            masks["shrink_axis"] |= 1 << axis
-        else:
-            bounds = slice(None if hidden["begin"] else begin, None if hidden["end"] else end, stride)
-            result.append(len(range(*bounds.indices(extent))))
-            for name, is_hidden in hidden.items():
-                masks[name] |= is_hidden << axis
-        begins.append(begin)
-        ends.append(end)
-        strides.append(stride)
+    # An ellipsis that stands for no axis is refused, as the runtime takes one all the same.
+    first = draw(st.integers(0, len(shape) - 1)) if draw(st.booleans()) else len(shape) + 1
+    last = draw(st.integers(first + 1, len(shape))) if first < len(shape) else 0
+    new = draw(st.integers(0, 2 * len(shape)))
+    for axis in range(len(shape) + 1):
+        if axis == new:
+            entries.append((draw(st.integers(-2, 2)), draw(st.integers(-2, 2)), 1, {"new_axis"}))
+            result.append(1)
+        if axis == first:
+            entries.append((0, 0, 1, {"ellipsis"}))
+        if first <= axis < last:
+            result.append(shape[axis])
+        elif axis < len(shape):
+            entries.append(_strided_entry(draw, shape[axis], result))
     assume(0 not in result)
+    begins, ends, strides, names = zip(*entries, strict=True)
+    masks = dict.fromkeys(("begin", "end", "ellipsis", "new_axis", "shrink_axis"), 0)
+    for place, bits in enumerate(names):
+        for name in bits:
+            masks[name] |= 1 << place
     fields = {f"{name}_mask": mask for name, mask in masks.items()}
-    operands = (begins, ends, strides)
     table = "StridedSliceOptions"
+    operands = (begins, ends, strides)
     return one_operand(draw, "STRIDED_SLICE", dtype, shape, tuple(result), *operands, options_type=table, **fields)
+
+
+def _strided_entry(draw: DrawFn, extent: int, result: list[int]) -> tuple[int, int, int, set[str]]:
+    """Draw what is taken of one axis; its extent, unless the axis is shrunk away, goes to ``result``."""
+    if draw(st.integers(0, 5)) == 5:
+        begin = draw(st.integers(-extent, extent - 1))
+        return begin, begin + 1, 1, {"shrink_axis"}
+    stride = draw(st.sampled_from((1, 1, 2, 3, -1, -2)))
+    begin, end = (draw(st.integers(-extent - 2, extent + 2)) for _ in range(2))
+    hidden = {name for name in ("begin", "end") if draw(st.booleans())}
+    bounds = slice(None if "begin" in hidden else begin, None if "end" in hidden else end, stride)
+    result.append(len(range(*bounds.indices(extent))))
+    return begin, end, stride, hidden
 
 
 @operator_cases("GATHER", *CODES)
