@@ -60,7 +60,7 @@ def _works_along_rows(op: Op, stationary: Container[Value]) -> bool:
             return op.input.type.rank > 1 and tables_stand
         case int_ops.Softmax() | int_ops.ReciprocalSoftmax() | int_ops.FloatSoftmax():
             return op.input.type.rank > 1 and tables_stand
-        case int_ops.Table() | int_ops.FloatAveragePool2D():
+        case int_ops.Table() | int_ops.FloatAveragePool2D() | int_ops.TableResizeBilinear() | int_ops.FloatMean2D():
             return tables_stand
         case int_ops.PairTable():
             return op.table in stationary and all(_keeps_its_batch(op.lhs, op.rhs, stationary))

@@ -13,6 +13,7 @@ from mrqc.ops.int import (
     Constant,
     DoubleRescale,
     FloatAveragePool2D,
+    FloatMean2D,
     FloatRescale,
     FloatSoftmax,
     Maximum,
@@ -25,6 +26,7 @@ from mrqc.ops.int import (
     ResizeBilinear,
     Slice,
     Softmax,
+    TableResizeBilinear,
     Take,
     Transpose,
 )
@@ -78,10 +80,17 @@ def _result_range(op: Op, result: Value, found: Mapping[Value, CodeRange]) -> Co
             choose = max if isinstance(op, Maximum) else min
             (low, high), (other_low, other_high) = found[op.lhs], found[op.rhs]
             return (choose(low, other_low), choose(high, other_high))
-        case Softmax() | FloatRescale() | DoubleRescale() | FloatSoftmax() | FloatAveragePool2D():
+        case _:
+            return _range_of_requantization(op) or _whole_range(result)
+
+
+def _range_of_requantization(op: Op) -> CodeRange | None:
+    """Return the limits of an op that changes the scale of what it computes."""
+    match op:
+        case Softmax() | FloatRescale() | DoubleRescale() | FloatSoftmax():
+            return (op.minimum, op.maximum)
+        case FloatAveragePool2D() | FloatMean2D() | TableResizeBilinear():
             return (op.minimum, op.maximum)
         case _:
             requantize = getattr(op, "requantize", None)
-            if isinstance(requantize, Requantize):
-                return (requantize.minimum, requantize.maximum)
-            return _whole_range(result)
+            return (requantize.minimum, requantize.maximum) if isinstance(requantize, Requantize) else None

@@ -76,14 +76,19 @@ def int_float_softmax(draft: Draft, operand: Value) -> Value:
     return draft.emit(int_ops.FloatSoftmax(operand, table, one, zero_point, minimum, maximum, element))
 
 
-@strategy_for(int_ops.FloatAveragePool2D, accepts=_is_byte_image)
-def int_float_average_pool2d(draft: Draft, operand: Value) -> Value:
-    """Append an average pool of the operand's real values."""
+def _reals_of(draft: Draft, operand: Value) -> Value:
+    """Append a table of the real values of an operand's codes."""
     quantization = operand.type.quantization
     assert quantization is not None
     dtype = operand.type.dtype
     codes = np.arange(dtype.minimum, dtype.maximum + 1) - quantization.zero_points[0]
-    table = draft.constant(int_ops.Constant, codes * draft.draw(_factors()), FLOAT)
+    return draft.constant(int_ops.Constant, codes * draft.draw(_factors()), FLOAT)
+
+
+@strategy_for(int_ops.FloatAveragePool2D, accepts=_is_byte_image)
+def int_float_average_pool2d(draft: Draft, operand: Value) -> Value:
+    """Append an average pool of the operand's real values."""
+    table = _reals_of(draft, operand)
     element, zero_point, minimum, maximum = draft.draw(_results())
     window = draft.draw(pool_windows(operand))
     op = int_ops.FloatAveragePool2D(
@@ -117,3 +122,23 @@ def int_float_resize_bilinear(draft: Draft, operand: Value) -> Value:
     """Append an interpolation between any rows and columns."""
     rows, columns = (draft.draw(_interpolations(extent)) for extent in operand.type.shape[1:3])
     return draft.emit(int_ops.FloatResizeBilinear(operand, rows, columns))
+
+
+@strategy_for(int_ops.TableResizeBilinear, accepts=_is_byte_image)
+def int_table_resize_bilinear(draft: Draft, operand: Value) -> Value:
+    """Append an interpolation of real values between any rows and columns."""
+    table = _reals_of(draft, operand)
+    rows, columns = (draft.draw(_interpolations(extent)) for extent in operand.type.shape[1:3])
+    element, zero_point, minimum, maximum = draft.draw(_results())
+    scale = draft.draw(_factors())
+    op = int_ops.TableResizeBilinear(operand, table, rows, columns, scale, zero_point, minimum, maximum, element)
+    return draft.emit(op)
+
+
+@strategy_for(int_ops.FloatMean2D, accepts=_is_byte_image)
+def int_float_mean2d(draft: Draft, operand: Value) -> Value:
+    """Append a mean over images."""
+    table = _reals_of(draft, operand)
+    element, zero_point, minimum, maximum = draft.draw(_results())
+    op = int_ops.FloatMean2D(operand, table, draft.draw(_factors()), zero_point, minimum, maximum, element)
+    return draft.emit(op)

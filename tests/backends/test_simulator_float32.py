@@ -104,12 +104,69 @@ def float_resize_bilinear(op: ops.FloatResizeBilinear, images: Array) -> Array:
     return result
 
 
+def quantized(real: Fraction, op: Any) -> int:
+    units = single(real / Fraction(op.scale))
+    return round(min(max(units, op.minimum - op.zero_point), op.maximum - op.zero_point)) + op.zero_point
+
+
+def table_resize_bilinear(op: ops.TableResizeBilinear, images: Array, table: Array) -> Array:
+    rows, columns, least = op.rows, op.columns, op.input.type.dtype.minimum
+    result = np.empty((images.shape[0], len(rows.lower), len(columns.lower), images.shape[3]), object)
+    for n, y, x, c in np.ndindex(*result.shape):
+        down, across = Fraction(rows.weight[y]), Fraction(columns.weight[x])
+        total = None
+        for row, part in ((rows.lower[y], single(1 - down)), (rows.upper[y], down)):
+            for column, share in ((columns.lower[x], single(1 - across)), (columns.upper[x], across)):
+                real = Fraction(float(table[int(images[n, row, column, c]) - least]))
+                term = single(single(part * share) * real)
+                total = term if total is None else single(total + term)
+        assert total is not None
+        result[n, y, x, c] = quantized(total, op)
+    return result
+
+
+def single_sum(terms: list[Fraction]) -> Fraction:
+    total = terms[0]
+    for term in terms[1:]:
+        total = single(total + term)
+    return total
+
+
+def float_mean2d(op: ops.FloatMean2D, images: Array, table: Array) -> Array:
+    count, height, width, channels = images.shape
+    size, least = height * width, op.input.type.dtype.minimum
+    result = np.empty((count, 1, 1, channels), object)
+    for n, c in np.ndindex(count, channels):
+        start = (n * channels + c) * size
+        reals = [Fraction(float(table[int(code) - least])) for code in images[n, :, :, c].reshape(-1)]
+        # Vectors are the multiples of four that lie in this channel as a whole.
+        firsts = [place for place in range(size) if (start + place) % 4 == 0 and place + 4 <= size]
+        if firsts:
+            lanes = [lane_sum([reals[first + lane] for first in firsts]) for lane in range(4)]
+            pairs = [single(lanes[0] + lanes[2]), single(lanes[1] + lanes[3])]
+            total = single_sum([single_sum(pairs), *reals[: firsts[0]], *reals[firsts[-1] + 4 :]])
+        else:
+            total = single_sum(reals)
+        result[n, 0, 0, c] = quantized(single(total / size), op)
+    return result
+
+
+def lane_sum(terms: list[Fraction]) -> Fraction:
+    if len(terms) == 1:
+        return terms[0]
+    even = len(terms) // 2 * 2
+    both = single(single_sum(terms[0:even:2]) + single_sum(terms[1:even:2]))
+    return single_sum([both, *terms[even:]])
+
+
 ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.FloatRescale: float_rescale,
     ops.PairTable: pair_table,
     ops.FloatSoftmax: float_softmax,
     ops.FloatAveragePool2D: float_average_pool2d,
     ops.FloatResizeBilinear: float_resize_bilinear,
+    ops.TableResizeBilinear: table_resize_bilinear,
+    ops.FloatMean2D: float_mean2d,
 }
 
 

@@ -11,10 +11,12 @@ from mrqc.numerics import clamped_codes, window_counts
 from mrqc.ops.int import (
     FloatAveragePool2D,
     FloatInterpolation,
+    FloatMean2D,
     FloatRescale,
     FloatResizeBilinear,
     FloatSoftmax,
     PairTable,
+    TableResizeBilinear,
 )
 
 
@@ -109,6 +111,69 @@ def float_resize_bilinear(op: FloatResizeBilinear, _: Facts) -> Kernel:
         return np.clip(np.floor(total + np.float32(0.5)), limits.min, limits.max).astype(limits.dtype)
 
     return kernel
+
+
+@RULES.register(TableResizeBilinear)
+def table_resize_bilinear(op: TableResizeBilinear, _: Facts) -> Kernel:
+    """Return the kernel of an interpolation of real values; weights are multiplied with each other first."""
+    least, dtype, scale = op.input.type.dtype.minimum, op.element.dtype.numpy, np.float32(op.scale)
+    rows, columns = _weights(op.rows, 1), _weights(op.columns, 2)
+
+    def kernel(images: Array, table: Array) -> Array:
+        reals = table[images.astype(np.int32) - least]
+        total: Array | None = None
+        for row, down in zip((op.rows.lower, op.rows.upper), rows, strict=True):
+            for column, across in zip((op.columns.lower, op.columns.upper), columns, strict=True):
+                term = across * down * reals[:, list(row)][:, :, list(column)]
+                total = term if total is None else total + term
+        assert total is not None
+        units = np.asarray(total / scale, np.float32)
+        return clamped_codes(units, op.zero_point, op.minimum, op.maximum).astype(dtype)
+
+    return kernel
+
+
+_LANES = 4
+
+
+@RULES.register(FloatMean2D)
+def float_mean2d(op: FloatMean2D, _: Facts) -> Kernel:
+    """Return the kernel of a mean; channels that begin at the same place of a vector are added up together."""
+    batch, height, width, channels = op.input.type.shape
+    count = height * width
+    least, dtype, scale = op.input.type.dtype.minimum, op.element.dtype.numpy, np.float32(op.scale)
+
+    def kernel(images: Array, table: Array) -> Array:
+        codes = images.astype(np.int32).transpose(0, 3, 1, 2).reshape(-1, count) - least
+        before = -(np.arange(codes.shape[0]) % (batch * channels)) * count % _LANES
+        sums = np.empty(codes.shape[0], np.float32)
+        for lead in range(_LANES):
+            sums[before == lead] = _lane_sums(table[codes[before == lead]], lead)
+        means = (sums / np.float32(count)).reshape(-1, 1, 1, channels)
+        return clamped_codes(means / scale, op.zero_point, op.minimum, op.maximum).astype(dtype)
+
+    return kernel
+
+
+def _lane_sums(rows: Array, lead: int) -> Array:
+    """Return the sum of each row, of which ``lead`` elements precede the first whole vector."""
+    vectors = max(rows.shape[1] - lead, 0) // _LANES
+    if not vectors:
+        return _one_by_one(rows)
+    end = lead + vectors * _LANES
+    whole = rows[:, lead:end].reshape(-1, vectors, _LANES)
+    lanes = whole[:, 0]
+    if vectors > 1:
+        even = vectors // 2 * 2
+        lanes = _one_by_one(whole[:, 0:even:2]) + _one_by_one(whole[:, 1:even:2])
+        lanes = _one_by_one(np.concatenate([lanes[:, None], whole[:, even:]], axis=1))
+    total = (lanes[:, 0] + lanes[:, 2]) + (lanes[:, 1] + lanes[:, 3])
+    return _one_by_one(np.concatenate([total[:, None], rows[:, :lead], rows[:, end:]], axis=1))
+
+
+def _one_by_one(rows: Array) -> Array:
+    """Return the sums along axis 1, from the first element to the last; a plain sum of numpy has another order."""
+    return np.add.accumulate(rows, axis=1, dtype=np.float32)[:, -1]
 
 
 def _weights(between: FloatInterpolation, axis: int) -> tuple[Array, Array]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Activation, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor, UnsupportedNodeError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import nn
+
+_HEIGHT_AND_WIDTH = {2, 3}
 
 
 def import_reduce_mean(site: Site) -> Tensor:
@@ -53,6 +55,8 @@ def _reduced(site: Site, make: Callable[[Value, tuple[int, ...], bool], Op]) -> 
             return activation
         axes = tuple(range(rank))
     kept = {site.axis(axis, rank) for axis in axes}
+    if rank == len(NHWC_SEEN_AS_NCHW) and kept == _HEIGHT_AND_WIDTH:
+        activation = Activation(site.nhwc(activation), NHWC_SEEN_AS_NCHW)
     along = tuple(sorted(activation.permutation[axis] for axis in kept))
     result = Activation(site.emit(make(activation.value, along, True)), activation.permutation)
     if site.integer("keepdims", 1):

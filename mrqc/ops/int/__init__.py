@@ -12,10 +12,12 @@ from mrqc.ops.int.float32 import (
     FLOAT32_OPS,
     FloatAveragePool2D,
     FloatInterpolation,
+    FloatMean2D,
     FloatRescale,
     FloatResizeBilinear,
     FloatSoftmax,
     PairTable,
+    TableResizeBilinear,
 )
 from mrqc.ops.int.layout import Concat, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D, MeanPool2D
@@ -74,6 +76,7 @@ __all__ = [
     "DoubleRescale",
     "FloatAveragePool2D",
     "FloatInterpolation",
+    "FloatMean2D",
     "FloatRescale",
     "FloatResizeBilinear",
     "FloatSoftmax",
@@ -100,6 +103,7 @@ __all__ = [
     "Softmax",
     "Sum",
     "Table",
+    "TableResizeBilinear",
     "Take",
     "Transpose",
     "TransposeConv2D",

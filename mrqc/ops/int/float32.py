@@ -200,7 +200,86 @@ class FloatResizeBilinear(Op):
         return (TensorType(shape, self.input.type.element),)
 
 
-FLOAT32_OPS: tuple[type[Op], ...] = (FloatRescale, PairTable, FloatSoftmax, FloatAveragePool2D, FloatResizeBilinear)
+@dataclass(frozen=True)
+class TableResizeBilinear(Op):
+    """``rint(sum / scale)``, plus the zero point, of the real values of four codes, each times the weight of its place.
+
+    ``table`` has the real value of each code, the least first. The weight of a place is the product of those of its
+    row and of its column. The sum begins with the lower row, its lower column first; then comes the upper row.
+    """
+
+    mnemonic: ClassVar[str] = "int.table_resize_bilinear"
+    input: Value
+    table: Value
+    rows: FloatInterpolation
+    columns: FloatInterpolation
+    scale: float
+    zero_point: int
+    minimum: int
+    maximum: int
+    element: Element
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        if self.input.type.dtype not in _CODES or self.input.type.rank != 4:
+            yield "the input must be NHWC codes of i8 or u8"
+            return
+        _, height, width, _ = self.input.type.shape
+        yield from self.rows.problems("rows", height)
+        yield from self.columns.problems("columns", width)
+        yield from _table_problems(self.table)
+        yield from _scale_problems(self.scale)
+        yield from _range_problems(self.element.dtype, self.zero_point, self.minimum, self.maximum)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the NHWC result."""
+        batch, _, _, channels = self.input.type.shape
+        return (TensorType((batch, len(self.rows.lower), len(self.columns.lower), channels), self.element),)
+
+
+@dataclass(frozen=True)
+class FloatMean2D(Op):
+    """``rint(mean / scale)``, plus the zero point, of all real values of a channel, in single precision.
+
+    ``table`` has the real value of each code, the least first. They are added as by a vector unit of four lanes that
+    loads from multiples of four, where the channels of an image lie one behind the other: what precedes the first
+    multiple of four in a channel, and what is left of a vector at its end, comes last, one by one. The other vectors
+    are added to two in turn, except for the last of an odd number of more than one, which is added to the sum of the
+    two. Of the lanes, the third is added to the first, the fourth to the second, then both sums.
+    """
+
+    mnemonic: ClassVar[str] = "int.float_mean2d"
+    input: Value
+    table: Value
+    scale: float
+    zero_point: int
+    minimum: int
+    maximum: int
+    element: Element
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        if self.input.type.dtype not in _CODES or self.input.type.rank != 4:
+            yield "the input must be NHWC codes of i8 or u8"
+        yield from _table_problems(self.table)
+        yield from _scale_problems(self.scale)
+        yield from _range_problems(self.element.dtype, self.zero_point, self.minimum, self.maximum)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return an image of one pixel."""
+        batch, _, _, channels = self.input.type.shape
+        return (TensorType((batch, 1, 1, channels), self.element),)
+
+
+FLOAT32_OPS: tuple[type[Op], ...] = (
+    FloatRescale,
+    PairTable,
+    FloatSoftmax,
+    FloatAveragePool2D,
+    FloatResizeBilinear,
+    TableResizeBilinear,
+    FloatMean2D,
+)
 """What only a target with floating point runs."""
 
 

@@ -111,3 +111,12 @@ def lower_over_reals(op: Op, site: Site) -> Value:
             reals = np.minimum(lhs, rhs)
     codes = quantized(reals, op.element, site.limits(op.element))
     return site.emit(int_ops.PairTable(op.lhs, op.rhs, emit_table(codes, op.element, site), op.element))
+
+
+@ONNXRUNTIME_LOWERINGS.register(nn.Prelu)
+def lower_prelu(op: Op, site: Site) -> Value:
+    """Over the real values: those that are not positive, times the slope."""
+    assert isinstance(op, nn.Prelu)
+    reals, slopes = dequantized_codes(op.input)[:, None], dequantized_codes(op.slope)[None, :]
+    codes = quantized(np.where(reals > 0, reals, reals * slopes), op.element, site.limits(op.element))
+    return site.emit(int_ops.PairTable(op.input, op.slope, emit_table(codes, op.element, site), op.element))

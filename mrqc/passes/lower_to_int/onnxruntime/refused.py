@@ -10,13 +10,10 @@ from mrqc.passes.lower_to_int.rules import Site
 
 
 @ONNXRUNTIME_LOWERINGS.register(
-    nn.Prelu,
     nn.LogSoftmax,
     nn.TransposeConv2D,
     nn.BatchMatMul,
-    nn.Mean,
     nn.Sum,
-    nn.ResizeBilinear,
     nn.Dequantize,
 )
 def refuse(op: Op, site: Site) -> Value:
