@@ -87,3 +87,20 @@ class PassError(MrqcError):
         super().__init__(message, diagnostics)
         self.pass_name = pass_name
         self.reproducer = reproducer
+
+
+class RefusalError(Exception):
+    """What a rule raises where a target or a format cannot express a statement; the driver collects them.
+
+    It never reaches a user: the driver makes a :class:`Diagnostic` of each and raises a :class:`TargetError` with all.
+
+    Attributes:
+        reason: A sentence.
+        hint: What would fix it.
+    """
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        """Keep both parts."""
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint

@@ -13,14 +13,14 @@ from networks import Network, i8, u8, weights
 
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
-from mrqc.errors import TargetError
+from mrqc.errors import RefusalError, TargetError
 from mrqc.ir import DType, Element, Module
 from mrqc.numerics import Rounding
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.passes import LowerToInt
 from mrqc.passes.bit_check import random_inputs
-from mrqc.passes.lower_to_int.multipliers import Arithmetic, RefusalError, common_grid
+from mrqc.passes.lower_to_int.multipliers import Arithmetic, common_grid
 from mrqc.targets import load_target
 
 POW2, SYM = load_target("pow2-npu"), load_target("sym-npu")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mrqc.backends.onnx.site import ONNX_EXPORTS, RefusalError, Site
+from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Layout
+from mrqc.errors import RefusalError
 from mrqc.ir import Op
 from mrqc.ops import nn
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrqc.backends.onnx.site import ONNX_EXPORTS, RefusalError, Site
+from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import Layout
+from mrqc.errors import RefusalError
 from mrqc.ir import DType, Op
 from mrqc.ops import nn
 

@@ -19,21 +19,6 @@ CLIPPED_CODES = (DType.I8, DType.U8)
 """Storage that ``Clip`` takes beside floats in every version of ONNX Runtime."""
 
 
-class RefusalError(Exception):
-    """What a rule raises where ONNX has no operator for a statement; the exporter collects them.
-
-    Attributes:
-        reason: A sentence.
-        hint: What would fix it.
-    """
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        """Keep both parts."""
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
     """A statement that is being written."""

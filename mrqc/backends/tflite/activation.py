@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 
 from mrqc.backends.tflite.file import Options
-from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
+from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
+from mrqc.errors import RefusalError
 from mrqc.ir import DType, Element, Op
 from mrqc.ops import nn
 

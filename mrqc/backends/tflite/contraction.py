@@ -10,7 +10,8 @@ import tflite
 
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.windows import padded_input, same_padding, window_options
-from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
+from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
+from mrqc.errors import RefusalError
 from mrqc.ir import Data, DType, Element, Op, Quantization, TensorType
 from mrqc.ops import nn
 from mrqc.ops.window import Window

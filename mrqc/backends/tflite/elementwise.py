@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mrqc.backends.tflite.file import Options
-from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
+from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
+from mrqc.errors import RefusalError
 from mrqc.ir import Op
 from mrqc.ops import nn
 

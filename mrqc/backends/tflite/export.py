@@ -6,8 +6,8 @@ from mrqc.backends.tflite import activation, contraction, elementwise, layout, m
 from mrqc.backends.tflite.file import FileRecord
 from mrqc.backends.tflite.hybrid import with_codes_as_weights
 from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
-from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site, Writer
-from mrqc.errors import Diagnostic, TargetError
+from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site, Writer
+from mrqc.errors import Diagnostic, RefusalError, TargetError
 from mrqc.ir import Module, Statement
 from mrqc.ops import NN_OPS, nn
 

@@ -6,7 +6,8 @@ import math
 
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.windows import padded_input, padding_scheme, window_options
-from mrqc.backends.tflite.writer import TFLITE_EXPORTS, RefusalError, Site
+from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
+from mrqc.errors import RefusalError
 from mrqc.ir import Op
 from mrqc.ops import nn
 

@@ -17,21 +17,6 @@ from mrqc.ir import Data, DType, Element, Op, RuleTable, Statement, TensorType, 
 from mrqc.ops.nn import UNBOUNDED
 
 
-class RefusalError(Exception):
-    """What a rule raises where TFLite has no operator for a statement; the exporter collects them.
-
-    Attributes:
-        reason: A sentence.
-        hint: What would fix it.
-    """
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        """Keep both parts."""
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-
-
 @dataclass
 class Writer:
     """Tensors and operators so far.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from mrqc.backends.reference.rules import RULES as REFERENCE_RULES
+from mrqc.errors import RefusalError
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale
 
 _TABLE_BITS = 23

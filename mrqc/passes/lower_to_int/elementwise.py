@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from mrqc.errors import RefusalError
 from mrqc.ir.op import Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.int import Requantize
-from mrqc.passes.lower_to_int.multipliers import RefusalError, common_grid, requantization
+from mrqc.passes.lower_to_int.multipliers import common_grid, requantization
 from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale, symmetric_scale
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-from mrqc.errors import Diagnostic, TargetError
+from mrqc.errors import Diagnostic, RefusalError, TargetError
 from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Value
 from mrqc.ir.rewrite import GraphBuilder
@@ -15,7 +15,6 @@ from mrqc.ir.rules import RuleTable
 from mrqc.ops import NN_OPS
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.lower_to_int import activation, contraction, elementwise, layout, pooling, reduction, rescale, resize
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.onnxruntime import ONNXRUNTIME_LOWERINGS
 from mrqc.passes.lower_to_int.rules import LOWERINGS, LoweringRule, Site
 from mrqc.passes.lower_to_int.tflite import TFLITE_LOWERINGS

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mrqc.errors import RefusalError
 from mrqc.ir.types import Element
 from mrqc.numerics import FixedPoint, Rounding, fixed_point_multiplier, power_of_two_exponent
 from mrqc.ops.int import Requantize
@@ -15,21 +16,6 @@ from mrqc.targets import Target
 
 POWER_OF_TWO_TOLERANCE = 1e-9
 """Products of scales in double precision are this close to the power of two that they are meant to be."""
-
-
-class RefusalError(Exception):
-    """What a lowering rule raises where the target cannot express a statement; the driver collects them.
-
-    Attributes:
-        reason: A sentence.
-        hint: What would fix it.
-    """
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        """Keep both parts."""
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from mrqc.errors import RefusalError
 from mrqc.ir.op import Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import RefusalError, requantization
+from mrqc.passes.lower_to_int.multipliers import requantization
 from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale, symmetric_scale
 
 

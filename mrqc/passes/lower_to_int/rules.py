@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mrqc.errors import RefusalError
 from mrqc.ir.location import Location
 from mrqc.ir.op import Op, Value
 from mrqc.ir.quantization import Quantization
@@ -14,7 +15,7 @@ from mrqc.ir.rewrite import GraphBuilder
 from mrqc.ir.rules import RuleTable
 from mrqc.ir.types import Element
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import Arithmetic, RefusalError
+from mrqc.passes.lower_to_int.multipliers import Arithmetic
 from mrqc.targets import Target
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrqc.errors import RefusalError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.quantization import Quantization
@@ -11,7 +12,6 @@ from mrqc.ir.types import Element
 from mrqc.numerics import Rounding
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.onnxruntime.rules import ONNXRUNTIME_LOWERINGS
 from mrqc.passes.lower_to_int.onnxruntime.single import byte_quantization, quantization_of
 from mrqc.passes.lower_to_int.rules import Site

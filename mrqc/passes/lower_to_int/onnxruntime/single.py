@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrqc.errors import RefusalError
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
@@ -12,7 +13,6 @@ from mrqc.ir.types import FLOAT, Element
 from mrqc.numerics import clamped_codes
 from mrqc.numerics.float32 import Single
 from mrqc.ops import int as int_ops
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site, per_tensor
 
 BYTES = (DType.I8, DType.U8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from mrqc.errors import RefusalError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.quantization import Quantization
@@ -13,7 +14,6 @@ from mrqc.numerics import FixedPoint, Rounding
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.int import Requantize
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import activation_limits, quantized_multiplier, single
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS

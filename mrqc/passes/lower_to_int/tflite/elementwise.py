@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from mrqc.errors import RefusalError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.int import OperandScaling
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import (
     activation_limits,

@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.errors import RefusalError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.numerics import Rounding
 from mrqc.numerics.q31 import shift_rounding
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import (
     activation_limits,

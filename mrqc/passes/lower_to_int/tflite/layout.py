@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrqc.errors import RefusalError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
@@ -18,7 +19,6 @@ from mrqc.passes.lower_to_int.layout import (
     lower_take,
     lower_transpose,
 )
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.reduction import lower_arg_max
 from mrqc.passes.lower_to_int.rules import Site, per_tensor
 from mrqc.passes.lower_to_int.tflite.multipliers import single

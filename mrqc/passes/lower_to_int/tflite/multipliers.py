@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
+from mrqc.errors import RefusalError
 from mrqc.ir.types import Element
 from mrqc.numerics import FixedPoint, Rounding
 from mrqc.ops import nn
 from mrqc.ops.int import Requantize
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site
 
 _BITS = 31

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from mrqc.errors import RefusalError
 from mrqc.ir.op import Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import activation_limits
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS

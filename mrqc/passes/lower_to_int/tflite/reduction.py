@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from mrqc.errors import RefusalError
 from mrqc.ir.op import Op, Value
 from mrqc.numerics import FixedPoint
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.int import Requantize
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import activation_limits, quantized_multiplier
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.errors import RefusalError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.numerics import Rounding
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.int import FloatInterpolation, Interpolation
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.resize import taken
 from mrqc.passes.lower_to_int.rules import Site, per_tensor
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS

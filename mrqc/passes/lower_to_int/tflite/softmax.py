@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.errors import RefusalError
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
@@ -18,7 +19,6 @@ from mrqc.numerics.q31 import GREATEST, exponential_q31, multiply_q31
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.int.activation import INTERPOLATED_SOFTMAX_DEPTH, LOG_SOFTMAX_DEPTH, RECIPROCAL_SOFTMAX_DEPTH
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import half_away, quantized_multiplier, single
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
