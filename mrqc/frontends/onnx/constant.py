@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
 from mrqc.frontends.onnx.site import NodeRule, Site
@@ -34,12 +36,12 @@ def import_identity(site: Site) -> Tensor:
 
 
 def import_cast(site: Site) -> Tensor:
-    """Constants; floats to floats."""
+    """Constants; tensors to the type that they have."""
     tensor = site.operand(0)
     wanted = site.integer("to", 0)
     dtype = numpy_type(wanted)
     if isinstance(tensor, Activation):
-        if dtype == np.float32 and tensor.value.type.dtype is DType.F32:
+        if dtype is not None and DType.of(dtype) is tensor.value.type.dtype:
             return tensor
         raise UnsupportedNodeError(
             f"tensors cannot be cast to {element_type_name(wanted)} at run time",
@@ -61,11 +63,33 @@ def import_shape(site: Site) -> Tensor:
     return Constant(site.node.outputs[0], np.array(shape[start:end], np.int64))
 
 
-def import_dropout(site: Site) -> Tensor:
-    """As it is at inference: nothing happens; the mask cannot be used."""
+def import_dropout(site: Site) -> tuple[Tensor, ...]:
+    """As it is at inference: nothing happens, and the mask lets everything through."""
     if site.has_operand(2) and site.plain_array(2, "training_mode").any():
         raise UnsupportedNodeError("it is in training mode", "export the model for inference")
-    return site.operand(0)
+    tensor = site.operand(0)
+    if len(site.node.outputs) == 1:
+        return (tensor,)
+    return (tensor, Constant(site.node.outputs[1], np.ones(tensor.shape, np.bool_)))
+
+
+def import_equal(site: Site) -> Tensor:
+    """Of the numbers of a shape."""
+    operands = [site.plain_array(index, "operand") for index in range(2)]
+    return _joined(site, np.equal, operands)
+
+
+def import_where(site: Site) -> Tensor:
+    """Of the numbers of a shape."""
+    operands = [site.plain_array(index, "operand") for index in range(3)]
+    return _joined(site, np.where, operands)
+
+
+def _joined(site: Site, function: Callable[..., NDArray[Any]], operands: Sequence[NDArray[Any]]) -> Constant:
+    try:
+        return Constant(site.node.outputs[0], np.asarray(function(*operands)))
+    except ValueError as error:
+        raise UnsupportedNodeError(f"its constants do not fit each other: {error}") from None
 
 
 def import_constant_of_shape(site: Site) -> Tensor:
@@ -86,7 +110,9 @@ CONSTANT_RULES: Mapping[str, NodeRule] = {
     "Identity": NodeRule(import_identity, 1),
     "Cast": NodeRule(import_cast, 1, ("to", "saturate")),
     "Shape": NodeRule(import_shape, 1, ("start", "end")),
-    "Dropout": NodeRule(import_dropout, 3, ("ratio", "seed")),
+    "Dropout": NodeRule(import_dropout, 3, ("ratio", "seed"), results=2),
+    "Equal": NodeRule(import_equal, 2),
+    "Where": NodeRule(import_where, 3),
     "ConstantOfShape": NodeRule(import_constant_of_shape, 1, ("value",)),
 }
 """Nodes without a run-time meaning."""

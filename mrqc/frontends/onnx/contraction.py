@@ -59,18 +59,37 @@ def import_gemm(site: Site) -> Tensor:
 def import_matmul(site: Site) -> Tensor:
     """Rows times a constant matrix, to which a constant that is added becomes the bias; or any two computed stacks."""
     rows, factor = site.float_operand(0), site.operand(1)
-    if len(rows.shape) < 2 or len(factor.shape) < 2:
-        raise UnsupportedNodeError(
-            f"both operands need 2 axes or more, found {list(rows.shape)} and {list(factor.shape)}"
-        )
+    if isinstance(factor, Activation):
+        factor = site.float_operand(1)
+    if min(len(rows.shape), len(factor.shape)) < 1:
+        raise UnsupportedNodeError("its operands need an axis each")
+    result = _product(site, site.as_activation(_matrix(site, rows, 0)), _matrix(site, factor, 1))
+    # An axis that a vector was given for the product is none of the result.
+    shape = result.shape if len(rows.shape) > 1 else (*result.shape[:-2], *result.shape[-1:])
+    return site.reshape(result, shape if len(factor.shape) > 1 else shape[:-1])
+
+
+def _matrix(site: Site, tensor: Activation | Constant, axis: int) -> Activation | Constant:
+    """Return a vector as a matrix with a new axis at that place, and anything else as it is."""
+    if len(tensor.shape) > 1:
+        return tensor
+    shape = (1, *tensor.shape) if axis == 0 else (*tensor.shape, 1)
+    if isinstance(tensor, Constant):
+        return tensor.reshaped(shape)
+    return Activation.plain(site.emitter.reshape(tensor, shape, site.location))
+
+
+def _product(site: Site, rows: Activation, factor: Activation | Constant) -> Activation:
+    """Return the product of two operands with two axes or more."""
     if isinstance(factor, Activation) or len(factor.shape) > 2:
-        second = site.as_activation(factor) if isinstance(factor, Constant) else site.float_operand(1)
+        second = site.as_activation(factor)
         return Activation.plain(site.emit(nn.BatchMatMul(site.logical(rows), site.logical(second))))
     weight = factor.transposed((1, 0))
     flat = (math.prod(rows.shape[:-1]), rows.shape[-1])
     matrix = site.logical(rows) if len(rows.shape) == 2 else site.emitter.reshape(rows, flat, site.location)
     result = Activation.plain(site.emit(nn.FullyConnected(matrix, _emitted(site, weight))))
-    return site.reshape(result, (*rows.shape[:-1], factor.shape[1]))
+    shape = (*rows.shape[:-1], *factor.shape[1:])
+    return result if shape == result.shape else Activation.plain(site.emitter.reshape(result, shape, site.location))
 
 
 def _emitted(site: Site, constant: Constant) -> Value:

@@ -222,6 +222,14 @@ def test_indices_of_a_max_pool(tmp_path: Path) -> None:
     assert only(graph, tmp_path).message == "only one result is supported"
 
 
+def test_constants_that_cannot_be_compared(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", (1, 3))
+    unequal = graph.node("Equal", graph.constant(np.array([1, 2])), graph.constant(np.array([1, 2, 3])))
+    graph.output(graph.node("Where", unequal, x, x))
+    assert "its constants do not fit each other" in only(graph, tmp_path).message
+
+
 @pytest.mark.parametrize("shape", [[5, 5], [-1, -1], [-1, 7], [-2, 24]])
 def test_reshapes_to_another_size(shape: list[int], tmp_path: Path) -> None:
     graph = Graph()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from onnx_models import Graph, run_onnxruntime
 
 from mrqc.backends.reference import ReferenceProgram
@@ -300,3 +300,36 @@ def test_an_old_opset_is_read(tmp_path: Path) -> None:
     graph = Graph(opset=10)
     graph.output(graph.node("Relu", graph.input("x", (1, 4))))
     check(graph, tmp_path, x=reals(1, 4))
+
+
+@pytest.mark.parametrize("vector_first", [False, True])
+@pytest.mark.parametrize("rank", [2, 3, 4])
+def test_products_with_a_vector(vector_first: bool, rank: int, tmp_path: Path) -> None:
+    graph = Graph()
+    shape = (1, 3, 2, 4)[:rank]
+    x = graph.input("x", shape)
+    vector = graph.constant(reals(shape[-2] if vector_first else shape[-1]))
+    operands = (vector, x) if vector_first else (x, vector)
+    graph.output(graph.node("Add", graph.node("MatMul", *operands), graph.constant(reals(1))))
+    check(graph, tmp_path, x=reals(*shape))
+
+
+def test_a_shape_chosen_by_comparison_is_folded(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", (1, 3, 4))
+    given = graph.constant(np.array([1, -1, 2]))
+    is_open = graph.node("Equal", given, graph.constant(np.array([-1])))
+    shape = graph.node("Where", is_open, graph.constant(np.array([6, 6, 6])), given)
+    graph.output(graph.node("Reshape", x, shape))
+    module = check(graph, tmp_path, x=reals(1, 3, 4))
+    assert module.graph.outputs[0].value.type.shape == (1, 6, 2)
+
+
+def test_nodes_that_do_nothing_at_inference(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", (1, 4))
+    same = graph.node("Cast", graph.node("Identity", x), to=TensorProto.FLOAT)
+    graph.nodes.append(helper.make_node("Dropout", [same], ["kept", "mask"], name="dropout"))
+    graph.output(graph.node("Relu", "kept"))
+    module = check(graph, tmp_path, x=reals(1, 4))
+    assert [statement.op.mnemonic for statement in module.graph.statements] == ["nn.clip"]
