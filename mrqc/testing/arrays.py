@@ -44,8 +44,9 @@ def code_arrays(draw: st.DrawFn, shape: tuple[int, ...], minimum: int, maximum: 
     pattern = draw(st.sampled_from(PATTERNS))
     if pattern is Pattern.CONSTANT:
         return np.full(shape, draw(codes), np.int64)
-    if pattern is Pattern.RAMP:
-        start, span = draw(codes), maximum - minimum + 1
+    span = maximum - minimum + 1
+    if pattern is Pattern.RAMP and span < 1 << 62:
+        start = draw(codes)
         return (minimum + (start - minimum + np.arange(size, dtype=np.int64)) % span).reshape(shape)
     generator = np.random.default_rng(draw(st.integers(0, 2**16 - 1)))
     if pattern is Pattern.EXTREMES:

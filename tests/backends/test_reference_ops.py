@@ -274,7 +274,9 @@ def test_dequantize(element: Element, seed: int) -> None:
 def test_softmax(element: Element, seed: int, classes: int) -> None:
     result = Element.per_tensor(DType.U8, 1 / 256)
     for produced in (FLOAT, result):
-        assert_meaning(module_of([TensorType((3, classes), element)], lambda x, to=produced: nn.Softmax(x, to)), seed)
+        assert_meaning(
+            module_of([TensorType((3, classes), element)], lambda x, to=produced: nn.Softmax(x, element=to)), seed
+        )
 
 
 @pytest.mark.parametrize("element", [FLOAT, Element(DType.I8, Quantization((0.5, 2.0), (1, -1), 2))])

@@ -20,11 +20,11 @@ ATTRIBUTES = {
         """,
     ),
     "unknown, nothing near": (
-        statement(f"%0 = nn.softmax(%x) {{axis = 1}} : {X}"),
+        statement(f"%0 = nn.tanh(%x) {{axis = 1}} : {X}"),
         """
-        net.mrq:3:24: nn.softmax has no attribute 'axis' (it has none)
-          %0 = nn.softmax(%x) {axis = 1} : tensor<1x4x4x2xf32>
-                               ^^^^
+        net.mrq:3:21: nn.tanh has no attribute 'axis' (it has none)
+          %0 = nn.tanh(%x) {axis = 1} : tensor<1x4x4x2xf32>
+                            ^^^^
         """,
     ),
     "given twice": (

@@ -135,7 +135,7 @@ NAMES = {
     "unknown op": (
         statement(f"%0 = nn.clpi(%x) : {X}"),
         """
-        net.mrq:3:8: there is no op nn.clpi (did you mean nn.clip or int.clamp?)
+        net.mrq:3:8: there is no op nn.clpi (did you mean nn.clip or nn.slice or int.clamp?)
           %0 = nn.clpi(%x) : tensor<1x4x4x2xf32>
                ^^^^^^^
         """,

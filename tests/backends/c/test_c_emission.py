@@ -229,7 +229,7 @@ def test_a_table_that_two_layers_need_is_written_once() -> None:
     out = network.builder.emit(ops.Conv2D(hidden, again, requantize=PLAIN, element=CODES))
     module = network.finish(Output("y", out))
     assert emit_c(module)["kernel.c"].count("static const int8_t weights_") == 1
-    assert memory_report(module).constant_bytes == 144 + 4 * 4 + 2 * (16 * 4 + 1 + 3 * 4)
+    assert memory_report(module).constant_bytes == 144 + 4 * 4 + 2 * (18 * 4 + 1 + 3 * 4)
 
 
 def constant_array(network: Network, wanted: Value) -> np.ndarray:

@@ -45,7 +45,7 @@ def lower_resize_bilinear(op: Op, site: Site) -> Value:
 
 def _unsigned(value: Value, rows: FloatInterpolation, columns: FloatInterpolation, site: Site) -> Value:
     """Return an interpolation in integers where single precision would not round either, else in single precision."""
-    exact = (_exact_weights(rows), _exact_weights(columns))
+    exact = (_exact_weights(rows, _is_whole(columns)), _exact_weights(columns, _is_whole(rows)))
     if exact[0] is None or exact[1] is None:
         return site.emit(int_ops.FloatResizeBilinear(value, rows, columns))
     return site.emit(int_ops.ResizeBilinear(value, exact[0], exact[1], _EXACT_BITS, Rounding.HALF_AWAY))
@@ -94,14 +94,24 @@ def _single_weights(size: int, result: int, coordinates: nn.Coordinates) -> Floa
     return FloatInterpolation(tuple(lower.tolist()), tuple(upper.tolist()), tuple(weight.tolist()))
 
 
-def _exact_weights(between: FloatInterpolation) -> Interpolation | None:
+def _exact_weights(between: FloatInterpolation, is_other_whole: bool) -> Interpolation | None:
     """Return the weights in units of 2^-8, or None where one is no multiple of that."""
-    # Between a pixel and itself any weights will do.
+    weight = np.asarray(between.weight) * (1 << _EXACT_BITS)
+    # Between a pixel and itself weights cancel out, but for a trace, which tells where the other axis makes a tie.
     is_same = np.equal(between.lower, between.upper)
-    weight = np.where(is_same, 0.0, between.weight) * (1 << _EXACT_BITS)
-    if (weight != np.rint(weight)).any():
+    is_exact = (weight == np.rint(weight)) | (is_same & is_other_whole)
+    if not is_exact.all():
         return None
-    return Interpolation(between.lower, between.upper, tuple(int(number) for number in weight))
+    units = np.where(is_same, 0, np.rint(weight))
+    return Interpolation(between.lower, between.upper, tuple(int(number) for number in units))
+
+
+def _is_whole(between: FloatInterpolation) -> bool:
+    """Whether every place is a pixel."""
+    return all(
+        weight == 0.0 or lower == upper
+        for lower, upper, weight in zip(between.lower, between.upper, between.weight, strict=True)
+    )
 
 
 def _interpolation(
