@@ -133,6 +133,18 @@ def resize_linear(draw: DrawFn, dtype: str) -> SingleOnnxCase:
     return _resize(SingleOp.new(draw, dtype), mode="linear")
 
 
+@onnx_cases("MatMul", "u8", "i8")
+def computed_matmul(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    """Of two computed stacks of matrices, as in attention."""
+    op = SingleOp.new(draw, dtype)
+    stack = tuple(draw(st.lists(st.integers(1, 3), max_size=2)))
+    rows, depth, columns = (op.integer(1, 9) for _ in range(3))
+    left, right = op.scale(), op.scale()
+    lhs = _reals(op, "a", (1, *stack, rows, depth), left)
+    rhs = _reals(op, "b", (1, *stack, depth, columns), right)
+    return _finish(op, op.graph.node("MatMul", lhs, rhs), left * right * np.float32(2.0 ** draw(st.floats(4, 8))))
+
+
 @onnx_cases("ReduceMean", "u8", "i8")
 def reduce_mean(draw: DrawFn, dtype: str) -> SingleOnnxCase:
     """Over height and width; sizes with which channels begin anywhere in a vector."""

@@ -66,6 +66,28 @@ def lower_fully_connected(op: Op, site: Site) -> Value:
     return _rescaled(op, sums, site)
 
 
+@ONNXRUNTIME_LOWERINGS.register(nn.BatchMatMul)
+def lower_batch_matmul(op: Op, site: Site) -> Value:
+    """Sums of products of codes without their zero points, then one factor."""
+    assert isinstance(op, nn.BatchMatMul)
+    lhs, rhs, result = byte_quantization(op.lhs), byte_quantization(op.rhs), quantization_of(op.element)
+    sums = site.emit(
+        int_ops.BatchMatMul(
+            op.lhs,
+            op.rhs,
+            op.adjoint_lhs,
+            op.adjoint_rhs,
+            lhs_zero_point=lhs.zero_point,
+            rhs_zero_point=rhs.zero_point,
+            requantize=KEEP_SUMS,
+            element=SUMS,
+        )
+    )
+    factor = np.float32(lhs.scale) * np.float32(rhs.scale) / np.float32(result.scale)
+    limits = site.limits(op.element, op.clamp)
+    return site.emit(int_ops.FloatRescale(sums, (float(factor),), result.zero_point, *limits, op.element))
+
+
 def _rescaled(op: nn.Conv2D | nn.FullyConnected, sums: Value, site: Site) -> Value:
     """Return the codes: ``input_scale * weight_scale / result_scale``, each step in single precision."""
     if op.element.dtype is DType.I32 and op.element.quantization == _product_scale(op):
