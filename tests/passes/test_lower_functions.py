@@ -76,3 +76,36 @@ def test_what_a_target_cannot_do_is_refused(
 ) -> None:
     with pytest.raises(TargetError, match=message):
         LowerToInt(load_target(target))(module_of(make, *elements))
+
+
+@pytest.mark.parametrize(("factor", "is_refused"), [(1.5, True), (1.0, True), (0.99, False), (0.5, False)])
+def test_a_product_that_overflows_the_runtime_is_refused(factor: float, is_refused: bool) -> None:
+    """Products of 16-bit codes reach 2**30, which may not be shifted to the left."""
+    operand, result = Element.per_tensor(DType.I16, 0.0625), Element.per_tensor(DType.I16, 0.0625**2 / factor)
+    module = module_of(lambda x, y: nn.Mul(x, y, element=result), operand, operand)
+    check_refusal(module, "overflows the runtime's 32 bits", is_refused)
+
+
+@pytest.mark.parametrize(("factor", "is_refused"), [(2.0**19, True), (2.0**18, False)])
+def test_a_sum_that_the_runtime_gives_up_on_is_refused(factor: float, is_refused: bool) -> None:
+    module = module_of(lambda x, y: nn.Add(x, y, element=Element.per_tensor(DType.I8, 1 / factor)), ONE, ONE)
+    check_refusal(module, "the runtime gives up", is_refused)
+
+
+@pytest.mark.parametrize(("factor", "is_refused"), [(2.0**24, True), (2.0**23, False)])
+def test_a_rescale_that_overflows_the_runtime_is_refused(factor: float, is_refused: bool) -> None:
+    """Codes of 8 bits without a zero point reach 2**7 on the negative side, and 2**31 still fits there."""
+    module = module_of(lambda x: nn.Clip(x, (0.0, 6.0), Element.per_tensor(DType.I8, 1 / factor)), ONE)
+    check_refusal(module, "overflows the runtime's 32 bits", is_refused)
+
+
+ONE = Element.per_tensor(DType.I8, 1.0)
+
+
+def check_refusal(module: Module, message: str, is_refused: bool) -> None:
+    lower = LowerToInt(load_target("tflite"))
+    if is_refused:
+        with pytest.raises(TargetError, match=message):
+            lower(module)
+    else:
+        lower(module)

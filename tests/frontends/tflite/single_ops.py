@@ -18,6 +18,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ import mrqc
 from mrqc.backends.c import CompiledKernel
 from mrqc.compiler import reference
 from mrqc.ir import Module, TensorType
+from mrqc.targets import Target, load_target
 from mrqc.testing.merging import side_by_side
 
 EXAMPLES = int(os.environ.get("MRQC_SINGLE_OP_EXAMPLES", "200"))
@@ -150,6 +152,8 @@ def _simulate(cases: OperatorCases, path: Path) -> tuple[int, list[_Expected]]:
     @given(cases.strategy)
     def compare(drawn: SingleOpCase) -> None:
         nonlocal simulated
+        # A new file each time: some file systems wait for the disk where one is overwritten.
+        path.unlink(missing_ok=True)
         path.write_bytes(drawn.content)
         found = _compare(drawn, path, cases.target)
         if found is not None and simulated % max(1, examples // COMPILED) == 0:
@@ -175,15 +179,20 @@ def _compare(drawn: SingleOpCase, path: Path, target: str | None) -> _Expected |
     if target is None:
         _compare_reals(module, drawn.rows, expected)
         return None
-    lowered = mrqc.lower(module, target)
+    lowered = mrqc.lower(module, _target(target))
     program = mrqc.simulate(lowered)
     types = output_types(lowered)
     for row, outputs in zip(drawn.rows, expected, strict=True):
         found = program.run(row)
         assert found.keys() == outputs.keys()
         for name, array in outputs.items():
-            assert_same_bytes(as_runtime(found[name], types[name], array.dtype), array, f"{module}\noutput {name!r}")
+            assert_same_bytes(as_runtime(found[name], types[name], array.dtype), array, module, f"output {name!r}")
     return _Expected(lowered, drawn.rows, expected)
+
+
+@cache
+def _target(name: str) -> Target:
+    return load_target(name)
 
 
 def _compare_reals(module: Module, rows: tuple[Arrays, ...], expected: list[dict[str, NDArray[Any]]]) -> None:
@@ -217,7 +226,7 @@ def _compare_compiled(cases: list[_Expected]) -> None:
         for name in expected.outputs[0]:
             array = np.concatenate([np.atleast_1d(outputs[name]) for outputs in expected.outputs[:batches]])
             codes = as_runtime(found[f"{number}_{name}"], types[name], array.dtype)
-            assert_same_bytes(codes, array, f"C of {expected.module}\noutput {name!r}")
+            assert_same_bytes(codes, array, expected.module, f"C of output {name!r}")
 
 
 def output_types(module: Module) -> Mapping[str, TensorType]:
@@ -232,15 +241,17 @@ def as_runtime(array: NDArray[Any], type_: TensorType, dtype: np.dtype[Any]) -> 
     return array
 
 
-def assert_same_bytes(found: NDArray[Any], expected: NDArray[Any], subject: str) -> None:
-    """Assert that two arrays have the same type, shape and bytes."""
+def assert_same_bytes(found: NDArray[Any], expected: NDArray[Any], *subject: object) -> None:
+    """Assert that two arrays have the same type, shape and bytes; the message begins with ``subject``."""
     assert found.dtype == expected.dtype, subject
     assert found.shape == expected.shape, subject
     if found.tobytes() == expected.tobytes():
         return
     where = np.argwhere(found != expected)
     lines = (f"at {index.tolist()}: {found[tuple(index)]}, LiteRT {expected[tuple(index)]}" for index in where[:5])
-    raise AssertionError(f"{subject}: {len(where)} of {found.size} elements differ\n  " + "\n  ".join(lines))
+    raise AssertionError(
+        "\n".join(map(str, subject)) + f": {len(where)} of {found.size} elements differ\n  " + "\n  ".join(lines)
+    )
 
 
 def _rows(file: TfliteFile, seed: int) -> Iterator[Arrays]:

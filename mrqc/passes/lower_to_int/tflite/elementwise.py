@@ -12,6 +12,8 @@ from mrqc.ops.int import OperandScaling
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import (
     activation_limits,
+    distances,
+    products,
     quantized_multiplier,
     single,
     tflite_requantize,
@@ -41,6 +43,8 @@ def lower_add(op: Op, site: Site) -> Value:
         scalings.append(OperandScaling(quantization.zero_point, left_shift, multiplier, factor.shift))
     ratio = unit / ((1 << left_shift) * result_scale(op.element))
     requantize = tflite_requantize(ratio, site, op.element, activation_limits(op.element, op.clamp))
+    if requantize.shift[0] < 31:
+        raise RefusalError("the result's scale is so much smaller than its operands' that the runtime gives up")
     return site.emit(int_ops.RescaledAdd(op.lhs, op.rhs, scalings[0], scalings[1], requantize, op.element))
 
 
@@ -51,7 +55,8 @@ def lower_mul(op: Op, site: Site) -> Value:
     common_dtype(op.lhs, op.rhs, op.element)
     first, second = per_tensor(op.lhs), per_tensor(op.rhs)
     ratio = float(single(first.scale) * single(second.scale) / single(result_scale(op.element)))
-    requantize = tflite_requantize(ratio, site, op.element, activation_limits(op.element, op.clamp))
+    limits = activation_limits(op.element, op.clamp)
+    requantize = tflite_requantize(ratio, site, op.element, limits, products(op.lhs, op.rhs))
     return site.emit(int_ops.Mul(op.lhs, op.rhs, first.zero_point, second.zero_point, requantize, op.element))
 
 
@@ -76,9 +81,9 @@ def lower_prelu(op: Op, site: Site) -> Value:
     source, slope = per_tensor(op.input), per_tensor(op.slope)
     limits = activation_limits(op.element)
     result = single(result_scale(op.element))
-    positive = tflite_requantize(float(single(source.scale) / result), site, op.element, limits)
+    positive = tflite_requantize(float(single(source.scale) / result), site, op.element, limits, distances(op.input))
     product = single(source.scale) * single(slope.scale) / result
-    requantize = tflite_requantize(float(product), site, op.element, limits)
+    requantize = tflite_requantize(float(product), site, op.element, limits, products(op.input, op.slope))
     return site.emit(
         int_ops.Prelu(
             op.input,

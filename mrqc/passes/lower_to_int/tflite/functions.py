@@ -19,6 +19,7 @@ from mrqc.ops import nn
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import (
     activation_limits,
+    distances,
     quantized_multiplier,
     single,
     tflite_requantize,
@@ -42,11 +43,11 @@ def lower_leaky_relu(op: Op, site: Site) -> Value:
     _same_dtype(op.input, op.element)
     result = single(result_scale(op.element))
     limits = activation_limits(op.element)
-    positive = tflite_requantize(float(single(source.scale) / result), site, op.element, limits)
-    distances = every_code(op.input.type.element) - source.zero_point
+    positive = tflite_requantize(float(single(source.scale) / result), site, op.element, limits, distances(op.input))
+    centred = every_code(op.input.type.element) - source.zero_point
     steep = single(source.scale) * single(op.alpha) / result
-    negative = scaled_by(distances, float(steep), site.target.requantize.rounding) + positive.zero_point
-    codes = np.where(distances < 0, np.clip(negative, *limits), requantized(distances, positive))
+    negative = scaled_by(centred, float(steep), site.target.requantize.rounding) + positive.zero_point
+    codes = np.where(centred < 0, np.clip(negative, *limits), requantized(centred, positive))
     return lookup(op.input, codes, op.element, site)
 
 

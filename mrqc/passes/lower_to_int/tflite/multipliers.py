@@ -7,11 +7,13 @@ import math
 import numpy as np
 
 from mrqc.errors import RefusalError
+from mrqc.ir.dtype import DType
+from mrqc.ir.op import Value
 from mrqc.ir.types import Element
 from mrqc.numerics import FixedPoint, Rounding
 from mrqc.ops import nn
 from mrqc.ops.int import Requantize
-from mrqc.passes.lower_to_int.rules import Site
+from mrqc.passes.lower_to_int.rules import Site, per_tensor
 
 _BITS = 31
 _GREATEST_LEFT_SHIFT = 30
@@ -47,16 +49,41 @@ def quantized_multiplier(
     return FixedPoint(multiplier if real > 0 else -multiplier, _BITS - exponent)
 
 
-def tflite_requantize(real: float, site: Site, element: Element, limits: tuple[int, int]) -> Requantize:
+def tflite_requantize(
+    real: float, site: Site, element: Element, limits: tuple[int, int], reach: tuple[int, int] = (0, 0)
+) -> Requantize:
     """Return MultiplyByQuantizedMultiplier by ``real``, the zero point of ``element`` and a clamp of codes.
 
+    Args:
+        real: The factor.
+        site: Where the statement comes from.
+        element: Of the result.
+        limits: The least and greatest code.
+        reach: The least and greatest integer that is multiplied.
+
     Raises:
-        RefusalError: As :func:`quantized_multiplier`.
+        RefusalError: As :func:`quantized_multiplier`, or ``reach``, shifted to the left, overflows 32 bits, where
+            the runtime's result is anything.
     """
     rounding = site.target.requantize.rounding
     factor = quantized_multiplier(real, rounding)
+    left_shift = max(_BITS - factor.shift, 0)
+    if reach[0] << left_shift < DType.I32.minimum or reach[1] << left_shift > DType.I32.maximum:
+        raise RefusalError(f"the ratio of scales {real:.6g} overflows the runtime's 32 bits")
     assert element.quantization is not None
     return Requantize((factor.multiplier,), (factor.shift,), rounding, element.quantization.zero_point, *limits)
+
+
+def distances(value: Value) -> tuple[int, int]:
+    """Return how far from zero the codes of a per-tensor activation can be, to either side."""
+    zero_point, dtype = per_tensor(value).zero_point, value.type.dtype
+    return dtype.minimum - zero_point, dtype.maximum - zero_point
+
+
+def products(lhs: Value, rhs: Value) -> tuple[int, int]:
+    """Return the least and greatest product of two activations' distances from zero."""
+    found = [first * second for first in distances(lhs) for second in distances(rhs)]
+    return min(found), max(found)
 
 
 def activation_limits(element: Element, clamp: tuple[float, float] = nn.UNBOUNDED) -> tuple[int, int]:

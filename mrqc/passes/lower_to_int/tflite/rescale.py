@@ -9,7 +9,7 @@ from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.passes.lower_to_int.rescale import lower_dequantize
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
-from mrqc.passes.lower_to_int.tflite.multipliers import activation_limits, tflite_requantize
+from mrqc.passes.lower_to_int.tflite.multipliers import activation_limits, distances, tflite_requantize
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 from mrqc.passes.lower_to_int.tflite.tables import requantized, tabulated
 
@@ -42,7 +42,7 @@ def rescaled(value: Value, ratio: float, element: Element, limits: tuple[int, in
         RefusalError: The ratio is out of range.
     """
     zero_point = per_tensor(value).zero_point
-    requantize = tflite_requantize(ratio, site, element, limits)
+    requantize = tflite_requantize(ratio, site, element, limits, distances(value))
     if value.type.dtype.bytes == 1:
         return tabulated(value, lambda codes: requantized(codes - zero_point, requantize), element, site)
     return site.emit(int_ops.Rescale(value, zero_point, requantize, element))
