@@ -40,9 +40,9 @@ def emitted(module: Module, format_: str) -> bytes:
 def misread(op: Op, format_: str) -> bool:
     """What the runtimes themselves get wrong.
 
-    LiteRT's reference kernel of SUM takes signed codes for unsigned ones, and its fixed-point LOG_SOFTMAX drifts away by
-    some codes where a row is long. ONNX Runtime's QLinearSoftmax, which it also
-    makes of a quantized Softmax, gives 0 for the probability 1 of a row of one unsigned element.
+    LiteRT's reference kernel of SUM takes signed codes for unsigned ones, and its fixed-point LOG_SOFTMAX drifts away
+    by some codes where a row is long. ONNX Runtime's QLinearSoftmax, which it also makes of a quantized Softmax, gives
+    0 for the probability 1 of a row of one unsigned element.
     """
     if isinstance(op, nn.Sum):
         return format_ == "tflite" and op.input.type.dtype is DType.I8
