@@ -27,7 +27,7 @@ from mrqc.testing import (
 Predicate = Callable[[Module], bool]
 
 DRAWS = settings(
-    max_examples=250,
+    max_examples=500,
     phases=[Phase.generate],
     database=None,
     derandomize=True,
