@@ -59,7 +59,7 @@ def geometries(draw: st.DrawFn, operand: Value, limits: Limits) -> Geometry:
     keeps_shape = draw(st.booleans())
     # Depthwise convolutions are as common as all other grouped ones.
     divisors = [n for n in range(2, channels) if channels % n == 0]
-    groups = draw(st.one_of(st.sampled_from((1, channels)), st.sampled_from(divisors or [1])))
+    groups = draw(st.one_of(st.sampled_from((1, channels)), st.sampled_from((1, *divisors))))
     multiples = st.integers(1, max(1, limits.channels // groups))
     outputs = channels if keeps_shape else groups * draw(multiples)
     kernel = draw(pairs(1, 3, 2 if keeps_shape else 1))
