@@ -20,6 +20,7 @@ from mrqc.files import check_destination, write_files
 if TYPE_CHECKING:
     from mrqc.backends.c import MemoryReport
     from mrqc.ir.graph import Module
+    from mrqc.targets import Target
 
 
 def lower(
@@ -62,9 +63,7 @@ def lower(
     for path in output_paths(output, emitter):
         check_destination(path)
     with library.progress.activity("starting") as shown:
-        scheme = None if target is None else library.targets.load_target(target)
-        if scheme is None and emitter not in MODEL_FORMATS:
-            raise UsageError(f"--target is needed for {emitter} (see mrqc targets)")
+        scheme = _scheme(target, emitter)
         module = load_model(model, shown, batch)
         if calib is not None:
             _read_calibration(calib, module)
@@ -83,6 +82,19 @@ def lower(
         write_json({**facts, "files": [str(path) for path in files]})
     else:
         write_diagnostic(_summary(lowered, facts, files))
+
+
+def _scheme(target: str | None, emitter: Emitter) -> Target | None:
+    """Return the target, or None where a model is written in the scheme that it has.
+
+    Raises:
+        UsageError: What is to be written cannot do without one.
+    """
+    if target is not None:
+        return library.targets.load_target(target)
+    if emitter not in MODEL_FORMATS:
+        raise UsageError(f"--target is needed for {emitter} (see mrqc targets)")
+    return None
 
 
 def _read_calibration(path: Path, module: Module) -> None:
