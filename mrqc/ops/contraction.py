@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,64 +12,18 @@ from mrqc.ops.window import Window
 
 
 @dataclass(frozen=True)
-class Conv2DBase(Op):
-    """Cross-correlation of an NHWC input with OHWI weights.
-
-    Shapes: input ``[N, H, W, C]``, weight ``[O, KH, KW, C / groups]``, bias ``[O]``. Output channel ``o`` reads the
-    input channels of group ``o // (O / groups)``; a depthwise convolution has ``groups == C``.
-    """
-
-    input: Value
-    weight: Value
-    bias: Value | None = None
-    strides: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilations: tuple[int, int] = (1, 1)
-    groups: int = 1
+class ContractionBase(Op):
+    """What multiplies two operands and adds up the products."""
 
     @property
-    def window(self) -> Window:
-        """The sliding window."""
-        _, height, width, _ = self.weight.type.shape
-        return Window((height, width), self.strides, self.padding, self.dilations)
-
-    @property
-    def is_depthwise(self) -> bool:
-        """Whether every group reads one input channel."""
-        return self.groups > 1 and self.weight.type.shape[3] == 1
-
-    @property
+    @abstractmethod
     def output_shape(self) -> tuple[int, ...]:
-        """The NHWC shape of the result."""
-        batch, height, width, _ = self.input.type.shape
-        return (batch, *self.window.output_size(height, width), self.weight.type.shape[0])
-
-    def problems(self) -> Iterator[str]:
-        """Yield the broken rules."""
-        if self.input.type.rank != 4 or self.weight.type.rank != 4:
-            yield (
-                f"input must be NHWC and weight OHWI, found ranks {self.input.type.rank} and {self.weight.type.rank}"
-            )
-            return
-        _, height, width, channels = self.input.type.shape
-        outputs, _, _, depth = self.weight.type.shape
-        if self.groups < 1 or channels % self.groups or outputs % self.groups:
-            yield f"{self.groups} groups do not divide {channels} input and {outputs} output channels"
-        elif depth != channels // self.groups:
-            yield f"weights for {depth} input channels a group, the input has {channels // self.groups}"
-        if self.bias is not None and self.bias.type.shape != (outputs,):
-            yield f"bias must have shape [{outputs}], found {list(self.bias.type.shape)}"
-        yield from self.window.problems(height, width)
+        """The shape of the result."""
 
 
 @dataclass(frozen=True)
-class TransposeConv2DBase(Op):
-    """Each input element times the kernel, added onto the result: the transpose of a convolution, of NHWC by OHWI.
-
-    Shapes as in a convolution. Input pixel ``(y, x)`` and tap ``(i, j)`` meet in the result at row ``y * stride +
-    i * dilation - top``, and so the column; what falls outside is lost. A negative padding at the bottom or right
-    makes the result larger.
-    """
+class _KernelBase(ContractionBase):
+    """What meets an NHWC input with OHWI weights in groups of channels."""
 
     input: Value
     weight: Value
@@ -80,19 +35,13 @@ class TransposeConv2DBase(Op):
 
     @property
     def window(self) -> Window:
-        """The kernel as a window over the result; its padding is what is cut off there."""
+        """The kernel as a window: over the input, or over the result where the op is transposed."""
         _, height, width, _ = self.weight.type.shape
         return Window((height, width), self.strides, self.padding, self.dilations)
 
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """The NHWC shape of the result."""
-        batch, height, width, _ = self.input.type.shape
-        outputs, kernel_height, kernel_width, _ = self.weight.type.shape
-        top, left, bottom, right = self.padding
-        rows = (height - 1) * self.strides[0] + (kernel_height - 1) * self.dilations[0] + 1 - top - bottom
-        columns = (width - 1) * self.strides[1] + (kernel_width - 1) * self.dilations[1] + 1 - left - right
-        return (batch, rows, columns, outputs)
+    @abstractmethod
+    def window_problems(self) -> Iterator[str]:
+        """Yield how the window does not fit the image."""
 
     def problems(self) -> Iterator[str]:
         """Yield the broken rules."""
@@ -109,6 +58,55 @@ class TransposeConv2DBase(Op):
             yield f"weights for {depth} input channels a group, the input has {channels // self.groups}"
         if self.bias is not None and self.bias.type.shape != (outputs,):
             yield f"bias must have shape [{outputs}], found {list(self.bias.type.shape)}"
+        yield from self.window_problems()
+
+
+@dataclass(frozen=True)
+class Conv2DBase(_KernelBase):
+    """Cross-correlation of an NHWC input with OHWI weights.
+
+    Shapes: input ``[N, H, W, C]``, weight ``[O, KH, KW, C / groups]``, bias ``[O]``. Output channel ``o`` reads the
+    input channels of group ``o // (O / groups)``; a depthwise convolution has ``groups == C``.
+    """
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether every group reads one input channel."""
+        return self.groups > 1 and self.weight.type.shape[3] == 1
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The NHWC shape of the result."""
+        batch, height, width, _ = self.input.type.shape
+        return (batch, *self.window.output_size(height, width), self.weight.type.shape[0])
+
+    def window_problems(self) -> Iterator[str]:
+        """Yield how the window does not fit the image."""
+        _, height, width, _ = self.input.type.shape
+        yield from self.window.problems(height, width)
+
+
+@dataclass(frozen=True)
+class TransposeConv2DBase(_KernelBase):
+    """Each input element times the kernel, added onto the result: the transpose of a convolution, of NHWC by OHWI.
+
+    Shapes as in a convolution. Input pixel ``(y, x)`` and tap ``(i, j)`` meet in the result at row ``y * stride +
+    i * dilation - top``, and so the column; what falls outside is lost. A negative padding at the bottom or right
+    makes the result larger.
+    """
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The NHWC shape of the result."""
+        batch, height, width, _ = self.input.type.shape
+        outputs, kernel_height, kernel_width, _ = self.weight.type.shape
+        top, left, bottom, right = self.padding
+        rows = (height - 1) * self.strides[0] + (kernel_height - 1) * self.dilations[0] + 1 - top - bottom
+        columns = (width - 1) * self.strides[1] + (kernel_width - 1) * self.dilations[1] + 1 - left - right
+        return (batch, rows, columns, outputs)
+
+    def window_problems(self) -> Iterator[str]:
+        """Yield how nothing would be left of the result."""
         if min(*self.strides, *self.dilations) < 1:
             yield f"strides and dilations must be at least 1, found {list(self.strides)}, {list(self.dilations)}"
         elif min(self.padding[:2]) < 0:
@@ -118,7 +116,7 @@ class TransposeConv2DBase(Op):
 
 
 @dataclass(frozen=True)
-class FullyConnectedBase(Op):
+class FullyConnectedBase(ContractionBase):
     """``y = x W^T + b``. Shapes: input ``[N, C]``, weight ``[O, C]``, bias ``[O]``, result ``[N, O]``."""
 
     input: Value
@@ -143,7 +141,7 @@ class FullyConnectedBase(Op):
 
 
 @dataclass(frozen=True)
-class BatchMatMulBase(Op):
+class BatchMatMulBase(ContractionBase):
     """Matrix products: lhs ``[..., M, K]`` by rhs ``[..., K, N]``; leading axes are stretched over each other.
 
     An adjoint operand has its last two axes exchanged.

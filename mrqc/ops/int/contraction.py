@@ -9,7 +9,13 @@ from typing import ClassVar
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.types import Element, TensorType
-from mrqc.ops.contraction import BatchMatMulBase, Conv2DBase, FullyConnectedBase, TransposeConv2DBase
+from mrqc.ops.contraction import (
+    BatchMatMulBase,
+    ContractionBase,
+    Conv2DBase,
+    FullyConnectedBase,
+    TransposeConv2DBase,
+)
 from mrqc.ops.int.requantize import Requantize
 
 ACTIVATION_DTYPES = (DType.I8, DType.U8, DType.I16)
@@ -17,8 +23,32 @@ WEIGHT_DTYPES = (DType.I8, DType.U8)
 BIAS_DTYPES = (DType.I32, DType.I64)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Centred(ContractionBase):
+    """An activation less its zero point meets weights less theirs."""
+
+    input_zero_point: int = 0
+    weight_zero_point: int = 0
+    requantize: Requantize
+    element: Element
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        broken = [*super().problems()]
+        yield from broken
+        if broken:
+            return
+        assert isinstance(self, Conv2D | TransposeConv2D | FullyConnected)
+        yield from contraction_problems(self)
+        yield from self.requantize.problems(self.element.dtype, self.weight.type.shape[0])
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the shape of the result with the element."""
+        return (TensorType(self.output_shape, self.element),)
+
+
 @dataclass(frozen=True)
-class Conv2D(Conv2DBase):
+class Conv2D(_Centred, Conv2DBase):
     """``requantize(sum((input - input_zero_point) * (weight - weight_zero_point)) + bias)`` over integers.
 
     Padding contributes nothing. The accumulator has 32 bits, or 64 where those may not be enough, and never
@@ -26,71 +56,20 @@ class Conv2D(Conv2DBase):
     """
 
     mnemonic: ClassVar[str] = "int.conv2d"
-    input_zero_point: int = field(default=0, kw_only=True)
-    weight_zero_point: int = field(default=0, kw_only=True)
-    requantize: Requantize = field(kw_only=True)
-    element: Element = field(kw_only=True)
-
-    def problems(self) -> Iterator[str]:
-        """Yield the broken rules."""
-        broken = [*super().problems()]
-        yield from broken
-        if broken:
-            return
-        yield from contraction_problems(self)
-        yield from self.requantize.problems(self.element.dtype, self.weight.type.shape[0])
-
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the NHWC result."""
-        return (TensorType(self.output_shape, self.element),)
 
 
 @dataclass(frozen=True)
-class TransposeConv2D(TransposeConv2DBase):
+class TransposeConv2D(_Centred, TransposeConv2DBase):
     """As ``int.conv2d``, with each centred input element multiplied onto the pixels around it."""
 
     mnemonic: ClassVar[str] = "int.transpose_conv2d"
-    input_zero_point: int = field(default=0, kw_only=True)
-    weight_zero_point: int = field(default=0, kw_only=True)
-    requantize: Requantize = field(kw_only=True)
-    element: Element = field(kw_only=True)
-
-    def problems(self) -> Iterator[str]:
-        """Yield the broken rules."""
-        broken = [*super().problems()]
-        yield from broken
-        if broken:
-            return
-        yield from contraction_problems(self)
-        yield from self.requantize.problems(self.element.dtype, self.weight.type.shape[0])
-
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the NHWC result."""
-        return (TensorType(self.output_shape, self.element),)
 
 
 @dataclass(frozen=True)
-class FullyConnected(FullyConnectedBase):
+class FullyConnected(_Centred, FullyConnectedBase):
     """``requantize((input - input_zero_point) (weight - weight_zero_point)^T + bias)`` over integers."""
 
     mnemonic: ClassVar[str] = "int.fully_connected"
-    input_zero_point: int = field(default=0, kw_only=True)
-    weight_zero_point: int = field(default=0, kw_only=True)
-    requantize: Requantize = field(kw_only=True)
-    element: Element = field(kw_only=True)
-
-    def problems(self) -> Iterator[str]:
-        """Yield the broken rules."""
-        broken = [*super().problems()]
-        yield from broken
-        if broken:
-            return
-        yield from contraction_problems(self)
-        yield from self.requantize.problems(self.element.dtype, self.weight.type.shape[0])
-
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the ``[N, O]`` result."""
-        return (TensorType(self.output_shape, self.element),)
 
 
 @dataclass(frozen=True)
