@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
+import numpy as np
+
+from mrqc.backends.onnx.site import BYTES, ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Layout
-from mrqc.errors import RefusalError
 from mrqc.ir import Op
 from mrqc.ops import nn
 
@@ -14,7 +15,7 @@ def export_clip(op: Op, site: Site) -> None:
     """``Clip`` over codes where the scale stays, else over reals."""
     assert isinstance(op, nn.Clip)
     layout = site.common_layout(op.input)
-    if op.element.is_quantized and op.element == op.input.type.element:
+    if op.element.dtype in BYTES and op.element == op.input.type.element:
         site.define_codes(site.writer.codes(op.input, layout), layout, op.clamp)
         return
     site.define(site.writer.real(op.input, layout), layout, op.clamp)
@@ -22,11 +23,15 @@ def export_clip(op: Op, site: Site) -> None:
 
 @ONNX_EXPORTS.register(nn.Softmax)
 def export_softmax(op: Op, site: Site) -> None:
-    """``Softmax`` or ``QLinearSoftmax`` over the last axis."""
+    """``Softmax`` or ``QLinearSoftmax`` over the last axis; another beta than 1 is a factor in front."""
     assert isinstance(op, nn.Softmax)
     layout = Layout.LOGICAL
     if op.beta != 1.0:
-        raise RefusalError(f"a softmax with beta {op.beta:.6g}: ONNX has none")
+        beta = site.writer.initializer("beta", np.array(op.beta, np.float32))
+        site.define(
+            site.node("Softmax", [site.node("Mul", [site.writer.real(op.input, layout), beta])], axis=-1), layout
+        )
+        return
     if site.uses_qoperator(op.input):
         inputs = [*site.codes_and_quantization(op.input, layout), *site.quantization_of(site.result)]
         # The attribute says which of the operator's two meanings is wanted; from 13 on it is one axis.
@@ -45,10 +50,14 @@ def export_log_softmax(op: Op, site: Site) -> None:
 
 @ONNX_EXPORTS.register(nn.LeakyRelu, nn.Elu, nn.Sigmoid, nn.Tanh, nn.HardSigmoid)
 def export_function(op: Op, site: Site) -> None:
-    """The operator of the same name, over reals."""
+    """The operator of the same name, over reals; ``QLinearLeakyRelu`` and ``QLinearSigmoid``."""
     assert isinstance(op, nn.LeakyRelu | nn.Elu | nn.Sigmoid | nn.Tanh | nn.HardSigmoid)
     layout = site.common_layout(op.input)
     attributes = {name: getattr(op, name) for name in ("alpha", "beta") if hasattr(op, name)}
+    if isinstance(op, nn.LeakyRelu | nn.Sigmoid) and site.uses_qoperator(op.input):
+        inputs = [*site.codes_and_quantization(op.input, layout), *site.quantization_of(site.result)]
+        site.define_codes(site.node(f"QLinear{type(op).__name__}", inputs, MICROSOFT, **attributes), layout)
+        return
     site.define(site.node(type(op).__name__, [site.writer.real(op.input, layout)], **attributes), layout)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Layout
 from mrqc.errors import RefusalError
-from mrqc.ir import Op, Value
+from mrqc.ir import DType, Op, Value
 from mrqc.ops import nn
 
 
@@ -24,7 +24,7 @@ def export_conv2d(op: Op, site: Site) -> None:
         "group": op.groups,
     }
     layout = Layout.CHANNELS_FIRST
-    if site.uses_qoperator(op.input, op.weight) and _has_integer_bias(op.bias):
+    if site.uses_qoperator(op.input, weight=op.weight) and _has_integer_bias(op.bias):
         inputs = [
             *site.codes_and_quantization(op.input, layout),
             *site.codes_and_quantization(op.weight, layout),
@@ -87,7 +87,7 @@ def export_fully_connected(op: Op, site: Site) -> None:
     """``Gemm`` or ``QGemm``, the weights as the IR has them: one row for each output."""
     assert isinstance(op, nn.FullyConnected)
     layout = Layout.LOGICAL
-    if site.uses_qoperator(op.input, op.weight) and _has_integer_bias(op.bias):
+    if site.uses_qoperator(op.input, weight=op.weight) and _has_integer_bias(op.bias):
         bias = "" if op.bias is None else site.writer.codes(op.bias, layout)
         inputs = [
             *site.codes_and_quantization(op.input, layout),
@@ -105,4 +105,4 @@ def export_fully_connected(op: Op, site: Site) -> None:
 
 def _has_integer_bias(bias: Value | None) -> bool:
     """Whether operators over codes can take the bias: as integers at the scale of the accumulator."""
-    return bias is None or bias.type.dtype.is_integer
+    return bias is None or bias.type.dtype is DType.I32

@@ -9,35 +9,32 @@ from mrqc.backends.onnx.writer import MICROSOFT
 from mrqc.ir import Op
 from mrqc.ops import nn
 
+_BINARY: Mapping[type[Op], str] = {
+    nn.Add: "Add",
+    nn.Sub: "Sub",
+    nn.Mul: "Mul",
+    nn.Maximum: "Max",
+    nn.Minimum: "Min",
+}
 
-@ONNX_EXPORTS.register(nn.Add)
-def export_add(op: Op, site: Site) -> None:
-    """``Add`` or ``QLinearAdd``."""
-    assert isinstance(op, nn.Add)
+
+@ONNX_EXPORTS.register(*_BINARY)
+def export_binary(op: Op, site: Site) -> None:
+    """The operator of the same name, over reals; ``QLinearAdd`` and ``QLinearMul``."""
+    assert isinstance(op, nn.Add | nn.Sub | nn.Mul | nn.Maximum | nn.Minimum)
     layout = site.common_layout(op.lhs, op.rhs)
-    if site.uses_qoperator(op.lhs, op.rhs):
+    kind = _BINARY[type(op)]
+    if isinstance(op, nn.Add | nn.Mul) and site.uses_qoperator(op.lhs, op.rhs):
         inputs = [
             *site.codes_and_quantization(op.lhs, layout),
             *site.codes_and_quantization(op.rhs, layout),
             *site.quantization_of(site.result),
         ]
-        site.define_codes(site.node("QLinearAdd", inputs, MICROSOFT), layout, op.clamp)
+        site.define_codes(site.node(f"QLinear{kind}", inputs, MICROSOFT), layout, op.clamp)
         return
     reals = [site.writer.real(operand, layout) for operand in (op.lhs, op.rhs)]
-    site.define(site.node("Add", reals), layout, op.clamp)
-
-
-_BINARY: Mapping[type[Op], str] = {nn.Sub: "Sub", nn.Mul: "Mul", nn.Maximum: "Max", nn.Minimum: "Min"}
-
-
-@ONNX_EXPORTS.register(nn.Sub, nn.Mul, nn.Maximum, nn.Minimum)
-def export_binary(op: Op, site: Site) -> None:
-    """The operator of the same name, over reals."""
-    assert isinstance(op, nn.Sub | nn.Mul | nn.Maximum | nn.Minimum)
-    layout = site.common_layout(op.lhs, op.rhs)
-    reals = [site.writer.real(operand, layout) for operand in (op.lhs, op.rhs)]
-    clamp = op.clamp if isinstance(op, nn.Sub | nn.Mul) else nn.UNBOUNDED
-    site.define(site.node(_BINARY[type(op)], reals), layout, clamp)
+    clamp = nn.UNBOUNDED if isinstance(op, nn.Maximum | nn.Minimum) else op.clamp
+    site.define(site.node(kind, reals), layout, clamp)
 
 
 @ONNX_EXPORTS.register(nn.Prelu)

@@ -38,7 +38,7 @@ def export_onnx(module: Module, form: Form = Form.QDQ) -> bytes:
     """
     graph = module.graph
     constants = {s.result: s.op.value for s in graph.statements if isinstance(s.op, nn.Constant)}
-    writer = Writer(form, constants)
+    writer = Writer(form, _opset(graph.values()), constants)
     for output in graph.outputs:
         writer.fresh(output.name)
     for value in graph.inputs:
@@ -54,7 +54,7 @@ def export_onnx(module: Module, form: Form = Form.QDQ) -> bytes:
         [value_info(output.name, output.value.type) for output in graph.outputs],
         writer.initializers,
     )
-    return _model(onnx_graph, _opset(graph.values()), writer).SerializeToString()
+    return _model(onnx_graph, writer).SerializeToString()
 
 
 def _write(statement: Statement, writer: Writer) -> Diagnostic | None:
@@ -92,7 +92,7 @@ def _opset(values: Iterable[Value]) -> int:
     return _SIXTEEN_BIT_OPSET if wide else _OPSET
 
 
-def _model(graph: onnx.GraphProto, opset: int, writer: Writer) -> onnx.ModelProto:
-    imports = [helper.make_opsetid("", opset)]
+def _model(graph: onnx.GraphProto, writer: Writer) -> onnx.ModelProto:
+    imports = [helper.make_opsetid("", writer.opset)]
     imports += [helper.make_opsetid(domain, 1) for domain in sorted(writer.domains) if domain == MICROSOFT]
-    return helper.make_model(graph, opset_imports=imports, ir_version=_IR_VERSIONS[opset], producer_name="mrqc")
+    return helper.make_model(graph, opset_imports=imports, ir_version=_IR_VERSIONS[writer.opset], producer_name="mrqc")

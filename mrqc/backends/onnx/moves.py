@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
-from mrqc.backends.onnx.writer import Layout
+from mrqc.backends.onnx.site import BYTES, ONNX_EXPORTS, Site
+from mrqc.backends.onnx.writer import MICROSOFT, Layout
 from mrqc.ir import DType, Op
 from mrqc.ops import nn
 
@@ -20,11 +20,12 @@ def export_pad(op: Op, site: Site) -> None:
     assert isinstance(op, nn.Pad)
     element = op.input.type.element
     value = np.array([op.value])
-    if element.quantization is not None:
+    if element.quantization is not None and element.dtype in BYTES:
         value = element.quantization.quantize(value, element.dtype.minimum, element.dtype.maximum)
-    stored = site.writer.initializer("value", value.astype(element.dtype.numpy).reshape(()))
-    codes = site.writer.codes(op.input, _ORDER)
-    site.define_codes(site.node("Pad", [codes, _amounts(op.padding, site), stored]), _ORDER)
+    numpy = np.float32 if element.is_quantized and element.dtype not in BYTES else element.dtype.numpy
+    stored = site.writer.initializer("value", value.astype(numpy).reshape(()))
+    operand, define = site.movable(op.input, _ORDER)
+    define(site.node("Pad", [operand, _amounts(op.padding, site), stored]), _ORDER)
 
 
 @ONNX_EXPORTS.register(nn.MirrorPad)
@@ -40,8 +41,13 @@ def export_mirror_pad(op: Op, site: Site) -> None:
 
 @ONNX_EXPORTS.register(nn.Concat)
 def export_concat(op: Op, site: Site) -> None:
-    """``Concat`` of codes where all have one scale, else of the real values."""
+    """``Concat`` of codes where all have one scale, else ``QLinearConcat``, or ``Concat`` of the real values."""
     assert isinstance(op, nn.Concat)
+    if site.uses_qoperator(*op.inputs):
+        operands = [name for value in op.inputs for name in site.codes_and_quantization(value, _ORDER)]
+        inputs = [*site.quantization_of(site.result), *operands]
+        site.define_codes(site.node("QLinearConcat", inputs, MICROSOFT, axis=op.axis), _ORDER)
+        return
     is_tied = all(value.type.element == op.element for value in op.inputs)
     source = site.writer.codes if is_tied else site.writer.real
     joined = site.node("Concat", [source(value, _ORDER) for value in op.inputs], axis=op.axis)
@@ -72,7 +78,8 @@ def export_arg_max(op: Op, site: Site) -> None:
     """``ArgMax`` and ``ArgMin`` of what is stored."""
     assert isinstance(op, nn.ArgMax)
     kind = "ArgMin" if op.smallest else "ArgMax"
-    found = site.node(kind, [site.writer.codes(op.input, _ORDER)], axis=op.axis, keepdims=int(op.keep_dims))
+    operand, _ = site.movable(op.input, _ORDER)
+    found = site.node(kind, [operand], axis=op.axis, keepdims=int(op.keep_dims))
     if op.element.dtype is not DType.I64:
         found = site.node("Cast", [found], to=TensorProto.INT32)
     site.writer.define_codes(site.result, found, _ORDER)

@@ -40,7 +40,8 @@ def export_resize_bilinear(op: Op, site: Site) -> None:
 def export_resize_nearest(op: Op, site: Site) -> None:
     """``Resize`` of what is stored."""
     assert isinstance(op, nn.ResizeNearest)
-    inputs = [site.writer.codes(op.input, _LAYOUT), "", "", _sizes(op, site)]
+    operand, define = site.movable(op.input, _LAYOUT)
+    inputs = [operand, "", "", _sizes(op, site)]
     name = site.node(
         "Resize",
         inputs,
@@ -48,7 +49,7 @@ def export_resize_nearest(op: Op, site: Site) -> None:
         coordinate_transformation_mode=_COORDINATES[op.coordinates],
         nearest_mode=_NEAREST[op.rounding],
     )
-    site.define_codes(name, _LAYOUT)
+    define(name, _LAYOUT)
 
 
 def _sizes(op: nn.ResizeBilinear | nn.ResizeNearest, site: Site) -> str:

@@ -15,8 +15,8 @@ from mrqc.ops.nn import UNBOUNDED
 
 Clamp: TypeAlias = tuple[float, float]
 
-CLIPPED_CODES = (DType.I8, DType.U8)
-"""Storage that ``Clip`` takes beside floats in every version of ONNX Runtime."""
+BYTES = (DType.I8, DType.U8)
+"""Codes that operators over codes take, and beside floats those that merely move or compare elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,29 @@ class Site:
         """The name of the result."""
         return self.result.name
 
-    def uses_qoperator(self, *values: Value) -> bool:
-        """Whether the statement may become an operator over codes: the form asks for it and all is quantized."""
-        return self.writer.form is Form.QOPERATOR and all(
-            value.type.element.is_quantized for value in (*values, self.result)
+    def uses_qoperator(self, *activations: Value, weight: Value | None = None) -> bool:
+        """Whether the statement may become an operator over codes.
+
+        The form must ask for it, and all be bytes: activations and result of one type, weights of that type or signed.
+        """
+        if self.writer.form is not Form.QOPERATOR:
+            return False
+        dtype = self.result.type.dtype
+        possible = weight is None or (weight.type.element.is_quantized and weight.type.dtype in (dtype, DType.I8))
+        return possible and all(
+            value.type.element.is_quantized and value.type.dtype is dtype and dtype in BYTES
+            for value in (*activations, self.result)
         )
+
+    def movable(self, value: Value, layout: Layout) -> tuple[str, Callable[[str, Layout], None]]:
+        """Return an operand that stays what it is, and what makes the outcome the result.
+
+        Operators that move elements, or compare them, work on what is stored; 16-bit codes, for which most of them
+        have no kernel, are dequantized and quantized again, which gives the same codes.
+        """
+        if value.type.element.is_quantized and value.type.dtype not in BYTES:
+            return self.writer.real(value, layout), self.define
+        return self.writer.codes(value, layout), self.define_codes
 
     def quantization_of(self, value: Value) -> tuple[str, str]:
         """Return the names of scale and zero point of a quantized value."""
@@ -71,7 +89,7 @@ class Site:
         if element.quantization is None:
             self.writer.define_codes(self.result, self._clipped_reals(name, clamp), layout)
             return
-        if clamp_codes(clamp, element) != code_range(element.dtype) and element.dtype not in CLIPPED_CODES:
+        if clamp_codes(clamp, element) != code_range(element.dtype) and element.dtype not in BYTES:
             name, clamp = self._clipped_reals(name, clamp), UNBOUNDED
         scale, zero_point = self.quantization_of(self.result)
         self.define_codes(self.writer.node("QuantizeLinear", (name, scale, zero_point), self.name), layout, clamp)

@@ -62,11 +62,13 @@ class Writer:
 
     Attributes:
         form: How quantized operators are written.
+        opset: Version of the default operator set.
         constants: The elements of every constant of the module.
         nodes: In order.
     """
 
     form: Form
+    opset: int
     constants: Mapping[Value, Data]
     nodes: list[onnx.NodeProto] = field(default_factory=list[onnx.NodeProto])
     _initializers: dict[tuple[str, Data], onnx.TensorProto] = field(
@@ -145,6 +147,8 @@ class Writer:
 
     def real(self, value: Value, layout: Layout) -> str:
         """Return the name of the real values of a value, dequantized on the way."""
+        if value.type.dtype is DType.I64 and value in self.constants:
+            return self._real_of_wide(value)
         codes = self.codes(value, layout)
         quantization = value.type.quantization
         if quantization is None:
@@ -158,6 +162,18 @@ class Writer:
             inputs = (codes, scale, zero_point)
             self._reals[place] = self.node("DequantizeLinear", inputs, f"{value.name}_real", axis=axis)
         return self._reals[place]
+
+    def _real_of_wide(self, value: Value) -> str:
+        """Return the real values of a constant of 64-bit codes: as codes of 32 bits where they fit, else as floats."""
+        codes, quantization = self.constants[value].array, value.type.quantization
+        if quantization is None:
+            return self.initializer(value.name, codes)
+        narrow = codes.astype(np.int32)
+        if not np.array_equal(narrow, codes):
+            return self.initializer(value.name, quantization.dequantize(codes).astype(np.float32))
+        scale, zero_point = self.quantization(value.name, quantization, DType.I32)
+        inputs = (self.initializer(value.name, narrow), scale, zero_point)
+        return self.node("DequantizeLinear", inputs, f"{value.name}_real", axis=quantization.axis)
 
     def _constant(self, value: Value, layout: Layout) -> str:
         array = self.constants[value].array

@@ -18,7 +18,9 @@ _PROBABILITIES: dict[DType, Element] = {
     DType.I8: Element.per_tensor(DType.I8, 1 / 256, -128),
     DType.I16: Element.per_tensor(DType.I16, 1 / 32768, 0),
 }
-"""The one quantization of a softmax's result that the kernels have, by type."""
+"""The one quantization of numbers from 0 to 1 that the kernels of softmax and sigmoid have, by type."""
+_WIDE_PROBABILITIES = Element.per_tensor(DType.I16, 1 / 65536, -32768)
+"""What a softmax of 8-bit codes has for results of 16 bits."""
 
 
 @TFLITE_EXPORTS.register(nn.Clip)
@@ -41,7 +43,8 @@ def export_softmax(op: Op, site: Site) -> None:
         dtype = op.input.type.dtype
         if dtype not in _PROBABILITIES:
             raise RefusalError(f"a softmax of {dtype}: TFLite has one for u8, i8 and i16")
-        produced = _PROBABILITIES[dtype]
+        widens = dtype.bytes < op.element.dtype.bytes
+        produced = _WIDE_PROBABILITIES if widens else _PROBABILITIES[dtype]
     options = Options("SoftmaxOptions", (("Beta", op.beta),))
     if produced == op.element:
         site.finish("SOFTMAX", [site.operand(op.input)], options)
@@ -50,11 +53,6 @@ def export_softmax(op: Op, site: Site) -> None:
     site.finish_limits(probabilities, nn.UNBOUNDED, produced)
 
 
-_SIGMOIDS: dict[DType, Element] = {
-    DType.U8: Element.per_tensor(DType.U8, 1 / 256, 0),
-    DType.I8: Element.per_tensor(DType.I8, 1 / 256, -128),
-    DType.I16: Element.per_tensor(DType.I16, 1 / 32768, 0),
-}
 _LOGARITHMS: dict[DType, Element] = {
     DType.U8: Element.per_tensor(DType.U8, 1 / 16, 255),
     DType.I8: Element.per_tensor(DType.I8, 1 / 16, 127),
@@ -83,7 +81,7 @@ def export_elu(op: Op, site: Site) -> None:
 def export_sigmoid(op: Op, site: Site) -> None:
     """``LOGISTIC``, and a ``QUANTIZE`` where the result is not at the scale that it always has."""
     assert isinstance(op, nn.Sigmoid)
-    _finish_at(site, "LOGISTIC", op, _SIGMOIDS)
+    _finish_at(site, "LOGISTIC", op, _PROBABILITIES)
 
 
 @TFLITE_EXPORTS.register(nn.Tanh)

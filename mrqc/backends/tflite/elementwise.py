@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
 from mrqc.errors import RefusalError
 from mrqc.ir import Op
 from mrqc.ops import nn
 
+_GENERAL_KERNEL = (("PotScaleInt16", False),)
+"""Not the kernel that shifts 16-bit codes between scales that are powers of two."""
+_ARITHMETIC: Mapping[type[Op], tuple[str, str, tuple[tuple[str, bool], ...]]] = {
+    nn.Add: ("ADD", "AddOptions", _GENERAL_KERNEL),
+    nn.Sub: ("SUB", "SubOptions", _GENERAL_KERNEL),
+    nn.Mul: ("MUL", "MulOptions", ()),
+}
 
-@TFLITE_EXPORTS.register(nn.Add)
-def export_add(op: Op, site: Site) -> None:
-    """``ADD``."""
-    assert isinstance(op, nn.Add)
-    inputs = [site.operand(op.lhs), site.operand(op.rhs)]
+
+@TFLITE_EXPORTS.register(*_ARITHMETIC)
+def export_arithmetic(op: Op, site: Site) -> None:
+    """``ADD``, ``SUB`` and ``MUL``."""
+    assert isinstance(op, nn.Add | nn.Sub | nn.Mul)
+    builtin, options, fields = _ARITHMETIC[type(op)]
     site.finish_clamped(
-        "ADD",
-        inputs,
+        builtin,
+        [site.operand(op.lhs), site.operand(op.rhs)],
         op.clamp,
-        lambda activation: Options("AddOptions", (("FusedActivationFunction", activation), ("PotScaleInt16", False))),
-    )
-
-
-@TFLITE_EXPORTS.register(nn.Sub)
-def export_sub(op: Op, site: Site) -> None:
-    """``SUB``."""
-    assert isinstance(op, nn.Sub)
-    inputs = [site.operand(op.lhs), site.operand(op.rhs)]
-    site.finish_clamped(
-        "SUB",
-        inputs,
-        op.clamp,
-        lambda activation: Options("SubOptions", (("FusedActivationFunction", activation), ("PotScaleInt16", False))),
-    )
-
-
-@TFLITE_EXPORTS.register(nn.Mul)
-def export_mul(op: Op, site: Site) -> None:
-    """``MUL``."""
-    assert isinstance(op, nn.Mul)
-    inputs = [site.operand(op.lhs), site.operand(op.rhs)]
-    site.finish_clamped(
-        "MUL", inputs, op.clamp, lambda activation: Options("MulOptions", (("FusedActivationFunction", activation),))
+        lambda activation: Options(options, (("FusedActivationFunction", activation), *fields)),
     )
 
 

@@ -8,7 +8,7 @@ from mrqc.backends.tflite.hybrid import with_codes_as_weights
 from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site, Writer
 from mrqc.errors import Diagnostic, RefusalError, TargetError
-from mrqc.ir import Module, Statement
+from mrqc.ir import Module, Output, Statement
 from mrqc.ops import NN_OPS, nn
 
 _RULE_MODULES = (activation, contraction, elementwise, layout, moves, pooling, reduction)
@@ -34,11 +34,7 @@ def export_tflite(module: Module, description: str = "") -> bytes:
     writer = Writer(FileRecord(module.name, description), constants)
     inputs = [writer.declare(value.name, value.type) for value in graph.inputs]
     writer.index_of.update(zip(graph.inputs, inputs, strict=True))
-    for output in graph.outputs:
-        # The file knows an output by the name of its tensor.
-        if output.value not in writer.index_of:
-            data = constants.get(output.value)
-            writer.index_of[output.value] = writer.declare(output.name, output.value.type, data)
+    outputs = [_output(output, writer) for output in graph.outputs]
     findings: list[Diagnostic] = []
     for statement in graph.statements:
         finding = _write(statement, writer)
@@ -46,9 +42,26 @@ def export_tflite(module: Module, description: str = "") -> bytes:
             findings.append(finding)
     if findings:
         raise TargetError.collect("this model cannot be written as TFLite", findings)
+    for output, index in zip(graph.outputs, outputs, strict=True):
+        if index != writer.index_of[output.value]:
+            writer.copy(writer.index_of[output.value], index)
     writer.file.inputs = tuple(inputs)
-    writer.file.outputs = tuple(writer.index_of[output.value] for output in graph.outputs)
+    writer.file.outputs = tuple(outputs)
     return writer.file.to_bytes()
+
+
+def _output(output: Output, writer: Writer) -> int:
+    """Return the tensor of an output, which the file knows by the name of that.
+
+    A value that has a tensor already, as an input or as another output, gets a second one.
+    """
+    value = output.value
+    if value not in writer.index_of:
+        writer.index_of[value] = writer.declare(output.name, value.type, writer.constants.get(value))
+        return writer.index_of[value]
+    if writer.file.tensors[writer.index_of[value]].name == output.name:
+        return writer.index_of[value]
+    return writer.declare(output.name, value.type)
 
 
 def _write(statement: Statement, writer: Writer) -> Diagnostic | None:

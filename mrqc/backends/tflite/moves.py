@@ -7,7 +7,7 @@ import numpy as np
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
 from mrqc.errors import RefusalError
-from mrqc.ir import Data, Op
+from mrqc.ir import Data, DType, Op
 from mrqc.ops import nn
 
 _NEAREST = {
@@ -45,11 +45,11 @@ def export_mirror_pad(op: Op, site: Site) -> None:
 
 @TFLITE_EXPORTS.register(nn.Concat)
 def export_concat(op: Op, site: Site) -> None:
-    """``CONCATENATION``, behind a ``QUANTIZE`` where an input has another scale."""
+    """``CONCATENATION``, behind a ``QUANTIZE`` where an input has another scale and the kernel does not change it."""
     assert isinstance(op, nn.Concat)
     inputs = [
         site.operand(value)
-        if value.type.element == op.element
+        if value.type.element == op.element or value.type.dtype is op.element.dtype is DType.U8
         else site.step(
             "QUANTIZE", [site.operand(value)], value.type.with_element(op.element), Options("QuantizeOptions")
         )

@@ -61,6 +61,11 @@ class Writer:
         version = operator_version(builtin, dtypes)
         self.file.operators.append(OperatorRecord(builtin, version, tuple(inputs), tuple(outputs), options))
 
+    def copy(self, source: int, target: int) -> None:
+        """Add an operator that copies a tensor."""
+        shape = self.integers("shape", self.file.tensors[target].shape)
+        self.append("RESHAPE", (source, shape), (target,), Options("ReshapeOptions"))
+
     def _unique(self, name: str) -> str:
         candidates = itertools.chain((name,), (f"{name}_{number}" for number in itertools.count(1)))
         chosen = next(candidate for candidate in candidates if candidate not in self._names)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrqc.errors import RefusalError
 from mrqc.ir.op import Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.onnxruntime.rules import ONNXRUNTIME_LOWERINGS
 from mrqc.passes.lower_to_int.onnxruntime.single import dequantized_codes, emit_floats, quantization_of
 from mrqc.passes.lower_to_int.reduction import lower_arg_max

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mrqc.errors import RefusalError
 from mrqc.ir.op import Op, Value
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.multipliers import RefusalError
 from mrqc.passes.lower_to_int.onnxruntime.rules import ONNXRUNTIME_LOWERINGS
 from mrqc.passes.lower_to_int.rules import Site
 
