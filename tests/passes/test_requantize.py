@@ -328,3 +328,18 @@ def test_a_mean_keeps_the_range_that_its_codes_had() -> None:
     quantization = lowered.graph.outputs[0].value.type.quantization
     assert quantization is not None
     assert code * quantization.scale == pytest.approx(0.00325 * (-128 + 77), abs=quantization.scale)
+
+
+@pytest.mark.parametrize("name", ["sym-npu", "pow2-npu"])
+def test_a_transposed_convolution_with_a_scale_for_each_channel_is_requantized(name: str) -> None:
+    network = Network()
+    x = network.input((1, 3, 3, 2), 0.05, 3)
+    weight = Element(DType.I8, Quantization.per_axis([0.1, 0.3], [0, 0], 0))
+    codes = np.random.default_rng(3).integers(-127, 128, (2, 2, 2, 2))
+    op = nn.TransposeConv2D(
+        x, network.constant(codes, weight), strides=(2, 2), element=Element.per_tensor(DType.U8, 0.1)
+    )
+    module = network.finish(network.emit(op, "up"))
+    assert verify(mrqc.requantize(module, name)) == []
+    with pytest.raises(TargetError, match=f"up: target {name} has no nn.transpose_conv2d"):
+        mrqc.lower(module, name)

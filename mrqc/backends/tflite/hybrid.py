@@ -14,7 +14,7 @@ from typing import Any, cast
 from mrqc.ir import GraphBuilder, Module, Statement, Value, rewrite, without_dead_statements
 from mrqc.ops import nn
 
-_LAYERS = (nn.Conv2D, nn.FullyConnected)
+_LAYERS = (nn.Conv2D, nn.TransposeConv2D, nn.FullyConnected)
 
 
 def with_codes_as_weights(module: Module) -> Module:

@@ -34,6 +34,7 @@ _SIXTEEN_BIT: dict[str, int] = {
     "MUL": 4,
     "TRANSPOSE": 4,
     "LEAKY_RELU": 2,
+    "SUM": 2,
 }
 """Version for 16-bit tensors, where it is not 3."""
 

@@ -61,7 +61,11 @@ class DataOf:
 
 
 def retyped_parameters(
-    op: nn.Conv2D | nn.FullyConnected, data: DataOf, input_scale: float, output_scale: float, target: Target
+    op: nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected,
+    data: DataOf,
+    input_scale: float,
+    output_scale: float,
+    target: Target,
 ) -> Parameters | str:
     """Return the new weights and bias, or a sentence that says why there are none.
 
