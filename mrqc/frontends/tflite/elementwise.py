@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+
+import numpy as np
 
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import UnsupportedOperatorError
+from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError
 from mrqc.frontends.tflite.windows import FUSED, fused_clamp
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
-from mrqc.ir.types import Element
+from mrqc.ir.types import FLOAT, Element
 from mrqc.numerics import power_of_two_exponent
 from mrqc.ops import nn
 
@@ -52,6 +55,39 @@ def import_prelu(site: Site) -> Value:
     return site.emit(nn.Prelu(*read_operands(site)))
 
 
+def import_neg(site: Site) -> Value:
+    """Floats."""
+    value = _float_value(site)
+    factor = Constant("", np.full((1,) * value.type.rank, -1.0, np.float32), FLOAT)
+    return site.emit(nn.Mul(value, site.emitted(factor), element=FLOAT))
+
+
+def import_square(site: Site) -> Value:
+    """Floats."""
+    value = _float_value(site)
+    return site.emit(nn.Mul(value, value, element=FLOAT))
+
+
+def import_add_n(site: Site) -> Value:
+    """Any number of floats of one shape."""
+    values = [_float_value(site, index) for index in range(len(site.operator.inputs))]
+    if any(value.type != values[0].type for value in values):
+        raise UnsupportedOperatorError("its operands have different shapes")
+    return reduce(lambda lhs, rhs: site.emit(nn.Add(lhs, rhs, element=FLOAT)), values)
+
+
+def _float_value(site: Site, index: int = 0) -> Value:
+    """Return an operand that holds floats, as the result does.
+
+    Raises:
+        UnsupportedOperatorError: One of them does not.
+    """
+    value = site.real_value(index)
+    if FLOAT not in (value.type.element, site.real_element(value)):
+        raise UnsupportedOperatorError(f"of {value.type.dtype} codes", "the runtime has it for floats")
+    return value
+
+
 def read_operands(site: Site) -> tuple[Value, Value, Element]:
     """Return both operands and the element of the result, all stored alike.
 
@@ -92,5 +128,8 @@ ELEMENTWISE_RULES: Mapping[str, Support] = {
     "MAXIMUM": Support(import_maximum, (2, 2), "MaximumMinimumOptions"),
     "MINIMUM": Support(import_minimum, (2, 2), "MaximumMinimumOptions"),
     "PRELU": Support(import_prelu, (2, 2)),
+    "NEG": Support(import_neg, (1, 1), "NegOptions"),
+    "SQUARE": Support(import_square, (1, 1), "SquareOptions"),
+    "ADD_N": Support(import_add_n, (2, 4096), "AddNOptions"),
 }
 """Operators that combine two tensors element by element."""

@@ -125,6 +125,39 @@ def import_tile(site: Site) -> Value:
     return value
 
 
+def import_broadcast_to(site: Site) -> Value:
+    """To a constant shape."""
+    value = _copied_value(site)
+    wanted = site.integers(1, "shape")
+    shape = (1,) * (len(wanted) - value.type.rank) + value.type.shape
+    if len(shape) != len(wanted) or any(extent not in (1, to) for extent, to in zip(shape, wanted, strict=True)):
+        raise UnsupportedOperatorError(f"shape {list(value.type.shape)} cannot be stretched to {list(wanted)}")
+    value = site.emitted(site.reshape(value, shape))
+    for axis, (extent, to) in enumerate(zip(shape, wanted, strict=True)):
+        if extent != to:
+            value = site.emit(nn.Take(value, axis, (0,) * to))
+    return value
+
+
+def import_reverse(site: Site) -> Value:
+    """Along constant axes."""
+    value = _copied_value(site)
+    shape, rank = value.type.shape, value.type.rank
+    axes = {site.axis(axis, rank) for axis in site.integers(1, "axes")}
+    begin = tuple(shape[axis] - 1 if axis in axes else 0 for axis in range(rank))
+    return site.emit(nn.Slice(value, begin, shape, tuple(-1 if axis in axes else 1 for axis in range(rank))))
+
+
+def import_fill(site: Site) -> Constant:
+    """A constant shape with one constant value."""
+    shape, content = site.integers(0, "shape"), site.constant(1, "value")
+    if content.array.size != 1 or min(shape, default=1) < 1:
+        raise UnsupportedOperatorError(f"shape {list(shape)} filled with what has shape {list(content.shape)}")
+    if content.element is not None:
+        site.check_same_element(content.element)
+    return Constant(site.result_record().name, np.broadcast_to(content.array.reshape(()), shape), content.element)
+
+
 def import_space_to_depth(site: Site) -> Value:
     """Any block size."""
     value, block = site.image(0), site.integer("block_size")
@@ -250,6 +283,9 @@ MOVE_RULES: Mapping[str, Support] = {
     "SPLIT_V": Support(import_split_v, (3, 3), "SplitVOptions", ("num_splits",)),
     "GATHER": Support(import_gather, (2, 2), "GatherOptions", ("axis", "batch_dims")),
     "TILE": Support(import_tile, (2, 2), "TileOptions"),
+    "BROADCAST_TO": Support(import_broadcast_to, (2, 2), "BroadcastToOptions"),
+    "REVERSE_V2": Support(import_reverse, (2, 2), "ReverseV2Options"),
+    "FILL": Support(import_fill, (2, 2), "FillOptions"),
     "SPACE_TO_DEPTH": Support(import_space_to_depth, (1, 1), "SpaceToDepthOptions", ("block_size",)),
     "DEPTH_TO_SPACE": Support(import_depth_to_space, (1, 1), "DepthToSpaceOptions", ("block_size",)),
     "SPACE_TO_BATCH_ND": Support(import_space_to_batch, (3, 3), "SpaceToBatchNDOptions"),

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError
+from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError, type_of
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
-from mrqc.ir.types import FLOAT
+from mrqc.ir.types import FLOAT, TensorType
 from mrqc.ops import nn
 
 
-def import_quantize(site: Site) -> Value:
-    """Floats to codes, or codes of one scale to codes of another."""
+def import_quantize(site: Site) -> Value | Constant:
+    """Floats to codes, or codes of one scale to codes of another; constants with scales for channels too."""
+    operand, element = site.operand(0), site.element()
+    if isinstance(operand, Constant) and operand.element == FLOAT and element.is_quantized:
+        if not np.isfinite(operand.array).all():
+            raise UnsupportedOperatorError(f"constant {operand.name!r} is not finite")
+        return Constant(operand.name, _codes(operand.array, type_of(site.result_record(), operand.shape)), element)
     value = site.real_value(0)
-    element = site.element()
     if element.quantization is None or not element.quantization.is_per_tensor:
         raise UnsupportedOperatorError(f"its result {site.result_record().name!r} needs one scale for the whole tensor")
     return site.emit(nn.Quantize(value, element))
+
+
+def _codes(reals: NDArray[np.float32], type_: TensorType) -> NDArray[Any]:
+    """Return the codes that the runtime gives constants: a quotient in single precision, ties away from zero."""
+    quantization, dtype = type_.quantization, type_.dtype
+    assert quantization is not None
+    scales = quantization.broadcast_scales(reals.ndim).astype(np.float32)
+    quotients = (reals / scales).astype(np.float64)
+    rounded = np.copysign(np.floor(np.abs(quotients) + 0.5), quotients)
+    codes = rounded + quantization.broadcast_zero_points(reals.ndim)
+    return np.clip(codes, dtype.minimum, dtype.maximum).astype(dtype.numpy)
 
 
 def import_dequantize(site: Site) -> Value | Constant:

@@ -321,3 +321,22 @@ def resize_nearest(draw: DrawFn, dtype: str) -> SingleOpCase:
 def resize_any_unsigned(draw: DrawFn, dtype: str) -> SingleOpCase:
     """Draw any sizes; most weights are rounded to single precision, for which there is no C."""
     return _resize(draw, dtype, "RESIZE_BILINEAR", "ResizeBilinearOptions")
+
+
+@operator_cases("BROADCAST_TO", *CODES)
+def broadcast_to(draw: DrawFn, dtype: str) -> SingleOpCase:
+    shape = draw_shape(draw)
+    result = tuple(draw(st.integers(1, 4)) if extent == 1 else extent for extent in shape)
+    more = tuple(draw(st.lists(st.integers(1, 3), max_size=4 - len(shape))))
+    return one_operand(
+        draw, "BROADCAST_TO", dtype, shape, (*more, *result), (*more, *result), options_type="BroadcastToOptions"
+    )
+
+
+@operator_cases("REVERSE_V2", *CODES)
+def reverse(draw: DrawFn, dtype: str) -> SingleOpCase:
+    shape = draw_shape(draw)
+    # The runtime reverses axes that follow each other.
+    first = draw(st.integers(0, len(shape) - 1))
+    axes = list(range(first, draw(st.integers(first, len(shape) - 1)) + 1))
+    return one_operand(draw, "REVERSE_V2", dtype, shape, shape, axes, options_type="ReverseV2Options")

@@ -20,7 +20,17 @@ def sum_(draw: DrawFn, dtype: str) -> SingleOpCase:
     return _reduction(draw, dtype, "SUM")
 
 
-def _reduction(draw: DrawFn, dtype: str, builtin: str) -> SingleOpCase:
+@operator_cases("REDUCE_MAX", "i8", "u8", "i16")
+def reduce_max(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _reduction(draw, dtype, "REDUCE_MAX", rescales=False)
+
+
+@operator_cases("REDUCE_MIN", "i8", "u8", "i16")
+def reduce_min(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _reduction(draw, dtype, "REDUCE_MIN", rescales=False)
+
+
+def _reduction(draw: DrawFn, dtype: str, builtin: str, *, rescales: bool = True) -> SingleOpCase:
     shape = draw_shape(draw, 2, 5, 6)
     chosen = draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, unique=True))
     written = [axis - len(shape) if draw(st.booleans()) else axis for axis in chosen]
@@ -29,7 +39,7 @@ def _reduction(draw: DrawFn, dtype: str, builtin: str) -> SingleOpCase:
     keep_dims = draw(st.booleans())
     result = [1 if axis in chosen else extent for axis, extent in enumerate(shape) if keep_dims or axis not in chosen]
     source = draw_scales(draw, dtype)
-    target = draw(st.sampled_from((source, draw_scales(draw, dtype))))
+    target = draw(st.sampled_from((source, draw_scales(draw, dtype)))) if rescales else source
     file = TfliteFile()
     file.operator(
         builtin,

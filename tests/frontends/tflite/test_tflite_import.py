@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import assert_agrees, imported
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from litert import LiteRT
 from tflite_files import ABSENT, NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Options, Scales, TfliteFile, options
 from tflite_strategies import window_size
 
 import mrqc
-from mrqc.compiler import reference
 from mrqc.errors import InputError
-from mrqc.frontends.tflite import import_tflite
-from mrqc.ir import Module, verify
 from mrqc.ops import nn
 
 RANDOM = np.random.default_rng(5)
@@ -25,27 +22,6 @@ RANDOM = np.random.default_rng(5)
 
 def floats(*shape: int) -> np.ndarray:
     return RANDOM.normal(0, 1, shape).astype(np.float32)
-
-
-def imported(file: TfliteFile, folder: Path, name: str = "model.tflite") -> Module:
-    path = folder / name
-    path.write_bytes(file.content())
-    module = import_tflite(path)
-    assert verify(module) == []
-    assert mrqc.parse(str(module)) == module
-    return module
-
-
-def assert_agrees(file: TfliteFile, folder: Path, **inputs: np.ndarray) -> Module:
-    """Assert that the module gives LiteRT's floats."""
-    module = imported(file, folder)
-    found = reference(module).run(inputs)
-    expected = LiteRT(file.content()).run(inputs)
-    assert found.keys() == expected.keys()
-    for name, array in expected.items():
-        assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype)
-        np.testing.assert_allclose(found[name], array, 1e-5, 1e-5)
-    return module
 
 
 def conv_options(padding: int = SAME, stride: int = 1, fused: int = NONE, dilation: int = 1) -> Options:
