@@ -27,7 +27,8 @@ _IR_VERSIONS = {_OPSET: 8, _SIXTEEN_BIT_OPSET: 10}
 def export_onnx(module: Module, form: Form = Form.QDQ) -> bytes:
     """Return an ``nn`` module as an ONNX file.
 
-    Scales, zero points and codes are those of the module. Inputs and outputs keep their names and shapes.
+    Scales, zero points and codes are those of the module. Inputs and outputs keep their names and shapes; an output
+    that is named like an input gets a number.
 
     Args:
         module: In whichever quantization scheme, or in floats.
@@ -39,19 +40,19 @@ def export_onnx(module: Module, form: Form = Form.QDQ) -> bytes:
     graph = module.graph
     constants = {s.result: s.op.value for s in graph.statements if isinstance(s.op, nn.Constant)}
     writer = Writer(form, _opset(graph.values()), constants)
-    for output in graph.outputs:
-        writer.fresh(output.name)
+    for name in dict.fromkeys((*(value.name for value in graph.inputs), *(output.name for output in graph.outputs))):
+        writer.fresh(name)
     for value in graph.inputs:
-        writer.define_codes(value, writer.fresh(value.name), Layout.LOGICAL)
+        writer.define_codes(value, value.name, Layout.LOGICAL)
     findings = [finding for statement in graph.statements if (finding := _write(statement, writer))]
     if findings:
         raise TargetError.collect("this model cannot be written as ONNX", findings)
-    _name_outputs(graph.outputs, graph.inputs, writer)
+    names = _name_outputs(graph.outputs, graph.inputs, writer)
     onnx_graph = helper.make_graph(
         writer.nodes,
         module.name,
         [value_info(writer.codes(value, Layout.LOGICAL), value.type) for value in graph.inputs],
-        [value_info(output.name, output.value.type) for output in graph.outputs],
+        [value_info(name, output.value.type) for name, output in zip(names, graph.outputs, strict=True)],
         writer.initializers,
     )
     return _model(onnx_graph, writer).SerializeToString()
@@ -65,26 +66,38 @@ def _write(statement: Statement, writer: Writer) -> Diagnostic | None:
     try:
         ONNX_EXPORTS[type(statement.op)](statement.op, Site(writer, statement))
     except RefusalError as refusal:
+        # A stand-in, so that what uses the result is looked at too.
+        writer.define_codes(statement.result, statement.result.name, Layout.LOGICAL)
         return Diagnostic(refusal.reason, where, refusal.hint)
     return None
 
 
-def _name_outputs(outputs: Iterable[Output], inputs: Iterable[Value], writer: Writer) -> None:
-    """Give the results that leave the graph their names; an ``Identity`` where one has another name already."""
-    taken = {writer.codes(value, Layout.LOGICAL) for value in inputs}
-    taken |= {initializer.name for initializer in writer.initializers}
+def _name_outputs(outputs: Iterable[Output], inputs: Iterable[Value], writer: Writer) -> list[str]:
+    """Give the results that leave the graph their names, and return these.
+
+    An ``Identity`` is written where a value has another name already. A name that an input has, too, gets a number,
+    unless it is the input that leaves.
+    """
+    entries = {value.name for value in inputs}
+    sources = [writer.codes(output.value, Layout.LOGICAL) for output in outputs]
+    taken = entries | {initializer.name for initializer in writer.initializers}
     renamed: dict[str, str] = {}
-    for output in outputs:
-        name = writer.codes(output.value, Layout.LOGICAL)
-        name = renamed.get(name, name)
-        if name in taken:
-            writer.nodes.append(helper.make_node("Identity", [name], [output.name]))
+    names: list[str] = []
+    for output, source in zip(outputs, sources, strict=True):
+        present = renamed.get(source, source)
+        name = writer.fresh(output.name) if output.name in entries and output.name != present else output.name
+        names.append(name)
+        if name == present:
             continue
-        renamed[name] = output.name
-        taken.add(output.name)
+        if present in taken:
+            writer.nodes.append(helper.make_node("Identity", [present], [name]))
+            continue
+        renamed[source] = name
+        taken.add(name)
     for node in writer.nodes:
-        for names in (node.input, node.output):
-            names[:] = [renamed.get(name, name) for name in names]
+        for places in (node.input, node.output):
+            places[:] = [renamed.get(name, name) for name in places]
+    return names
 
 
 def _opset(values: Iterable[Value]) -> int:
