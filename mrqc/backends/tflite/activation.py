@@ -45,12 +45,7 @@ def export_softmax(op: Op, site: Site) -> None:
             raise RefusalError(f"a softmax of {dtype}: TFLite has one for u8, i8 and i16")
         widens = dtype.bytes < op.element.dtype.bytes
         produced = _WIDE_PROBABILITIES if widens else _PROBABILITIES[dtype]
-    options = Options("SoftmaxOptions", (("Beta", op.beta),))
-    if produced == op.element:
-        site.finish("SOFTMAX", [site.operand(op.input)], options)
-        return
-    probabilities = site.step("SOFTMAX", [site.operand(op.input)], site.result.type.with_element(produced), options)
-    site.finish_limits(probabilities, nn.UNBOUNDED, produced)
+    site.finish_at(produced, "SOFTMAX", [site.operand(op.input)], Options("SoftmaxOptions", (("Beta", op.beta),)))
 
 
 _LOGARITHMS: dict[DType, Element] = {
@@ -120,12 +115,5 @@ def _finish_at(
     options: Options | None = None,
 ) -> None:
     """Write an operator whose result has one of ``elements``, any other dtype being free."""
-    inputs = [site.operand(op.input)]
-    produced = op.element
-    if produced.is_quantized:
-        produced = elements.get(op.input.type.dtype, op.element)
-    if produced == op.element:
-        site.finish(builtin, inputs, options)
-        return
-    value = site.step(builtin, inputs, site.result.type.with_element(produced), options)
-    site.finish_limits(value, nn.UNBOUNDED, produced)
+    produced = elements.get(op.input.type.dtype, op.element) if op.element.is_quantized else op.element
+    site.finish_at(produced, builtin, [site.operand(op.input)], options)

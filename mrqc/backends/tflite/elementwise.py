@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
-from mrqc.errors import RefusalError
 from mrqc.ir import Op
 from mrqc.ops import nn
 
@@ -34,12 +33,11 @@ def export_arithmetic(op: Op, site: Site) -> None:
 
 @TFLITE_EXPORTS.register(nn.Maximum, nn.Minimum)
 def export_extremum(op: Op, site: Site) -> None:
-    """``MAXIMUM`` or ``MINIMUM``, which compare codes."""
+    """``MAXIMUM`` or ``MINIMUM``, which compare codes: operands of another scale than the result's get that first."""
     assert isinstance(op, nn.Maximum | nn.Minimum)
-    if not op.lhs.type.element == op.rhs.type.element == op.element:
-        raise RefusalError(f"{op.mnemonic} of different scales: TFLite compares codes")
     builtin = "MAXIMUM" if isinstance(op, nn.Maximum) else "MINIMUM"
-    site.finish(builtin, [site.operand(op.lhs), site.operand(op.rhs)], Options("MaximumMinimumOptions"))
+    inputs = [site.at(op.lhs, op.element), site.at(op.rhs, op.element)]
+    site.finish(builtin, inputs, Options("MaximumMinimumOptions"))
 
 
 @TFLITE_EXPORTS.register(nn.Prelu)

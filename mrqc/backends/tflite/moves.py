@@ -7,7 +7,7 @@ import numpy as np
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
 from mrqc.errors import RefusalError
-from mrqc.ir import Data, DType, Op
+from mrqc.ir import Data, DType, Op, TensorType
 from mrqc.ops import nn
 
 _NEAREST = {
@@ -48,11 +48,7 @@ def export_concat(op: Op, site: Site) -> None:
     """``CONCATENATION``, behind a ``QUANTIZE`` where an input has another scale and the kernel does not change it."""
     assert isinstance(op, nn.Concat)
     inputs = [
-        site.operand(value)
-        if value.type.element == op.element or value.type.dtype is op.element.dtype is DType.U8
-        else site.step(
-            "QUANTIZE", [site.operand(value)], value.type.with_element(op.element), Options("QuantizeOptions")
-        )
+        site.operand(value) if value.type.dtype is op.element.dtype is DType.U8 else site.at(value, op.element)
         for value in op.inputs
     ]
     site.finish("CONCATENATION", inputs, Options("ConcatenationOptions", (("Axis", op.axis),)))
@@ -94,30 +90,41 @@ def export_arg_max(op: Op, site: Site) -> None:
 
 @TFLITE_EXPORTS.register(nn.ResizeBilinear)
 def export_resize_bilinear(op: Op, site: Site) -> None:
-    """``RESIZE_BILINEAR``."""
+    """``RESIZE_BILINEAR``; it keeps the scale, so that another one needs a ``QUANTIZE`` behind it."""
     assert isinstance(op, nn.ResizeBilinear)
-    if op.coordinates not in _NEAREST:
+    coordinates = op.coordinates
+    if coordinates is nn.Coordinates.PYTORCH_HALF_PIXEL and min(op.size) > 1:
+        coordinates = nn.Coordinates.HALF_PIXEL
+    if coordinates not in _NEAREST:
         raise RefusalError(f"TFLite has no bilinear interpolation with coordinates {op.coordinates}")
-    _resize("RESIZE_BILINEAR", "ResizeBilinearOptions", op, site)
+    _resize("RESIZE_BILINEAR", "ResizeBilinearOptions", op, coordinates, site)
 
 
 @TFLITE_EXPORTS.register(nn.ResizeNearest)
 def export_resize_nearest(op: Op, site: Site) -> None:
-    """``RESIZE_NEAREST_NEIGHBOR``."""
+    """``RESIZE_NEAREST_NEIGHBOR``, or ``GATHER`` along both axes where it chooses other pixels."""
     assert isinstance(op, nn.ResizeNearest)
-    if _NEAREST.get(op.coordinates) is not op.rounding:
-        raise RefusalError(f"TFLite does not resize to the nearest pixel by {op.coordinates}, {op.rounding}")
-    _resize("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions", op, site)
+    if _NEAREST.get(op.coordinates) is op.rounding:
+        _resize("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions", op, op.coordinates, site)
+        return
+    batch, _, width, channels = op.input.type.shape
+    element = op.input.type.element
+    rows, columns = (site.writer.integers("indices", op.indices(axis)) for axis in (0, 1))
+    type_ = TensorType((batch, op.size[0], width, channels), element)
+    chosen = site.step("GATHER", [site.operand(op.input), rows], type_, Options("GatherOptions", (("Axis", 1),)))
+    site.finish_at(element, "GATHER", [chosen, columns], Options("GatherOptions", (("Axis", 2),)))
 
 
-def _resize(builtin: str, options: str, op: nn.ResizeBilinear | nn.ResizeNearest, site: Site) -> None:
-    if op.element != op.input.type.element:
-        raise RefusalError("a change of size that changes the scale", "quantize behind it")
+def _resize(
+    builtin: str, options: str, op: nn.ResizeBilinear | nn.ResizeNearest, coordinates: nn.Coordinates, site: Site
+) -> None:
+    """Write a change of size, and behind it one of the scale where there is any."""
     fields = (
-        ("AlignCorners", op.coordinates is nn.Coordinates.ALIGN_CORNERS),
-        ("HalfPixelCenters", op.coordinates is nn.Coordinates.HALF_PIXEL),
+        ("AlignCorners", coordinates is nn.Coordinates.ALIGN_CORNERS),
+        ("HalfPixelCenters", coordinates is nn.Coordinates.HALF_PIXEL),
     )
-    site.finish(builtin, [site.operand(op.input), site.writer.integers("size", op.size)], Options(options, fields))
+    inputs = [site.operand(op.input), site.writer.integers("size", op.size)]
+    site.finish_at(op.input.type.element, builtin, inputs, Options(options, fields))
 
 
 def _amounts(padding: tuple[int, ...], site: Site) -> int:

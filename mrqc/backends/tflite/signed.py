@@ -2,7 +2,7 @@
 
 TFLite multiplies unsigned activations by unsigned weights and signed ones by signed weights. A model with unsigned
 activations and signed weights, as ONNX tools make them, is therefore written with signed activations; the change is
-exact.
+exact. A few operators have kernels for signed codes only.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ _OFFSET = 128
 
 
 def needs_signed_codes(module: Module) -> bool:
-    """Return whether a contraction multiplies unsigned activations by signed weights."""
-    return any(
-        isinstance(op := statement.op, Conv2DBase | FullyConnectedBase)
-        and op.input.type.dtype is DType.U8
-        and op.weight.type.dtype is DType.I8
-        for statement in module.graph.statements
-    )
+    """Return whether a contraction multiplies unsigned activations by signed weights, or by other activations."""
+    return any(_is_foreign(statement.op) for statement in module.graph.statements)
+
+
+def _is_foreign(op: Op) -> bool:
+    """Whether TFLite has an operator only for the signed codes of an op."""
+    if isinstance(op, Conv2DBase | FullyConnectedBase):
+        return op.input.type.dtype is DType.U8 and op.weight.type.dtype is DType.I8
+    return isinstance(op, nn.BatchMatMul | nn.Elu) and op.element.dtype is DType.U8
 
 
 def with_signed_codes(module: Module) -> Module:

@@ -101,6 +101,13 @@ class Site:
         """Return a new tensor for a step on the way to the result."""
         return self.writer.declare(f"{self.result.name}_step", type_)
 
+    def at(self, value: Value, element: Element) -> int:
+        """Return the tensor of an operand at another scale, behind a ``QUANTIZE`` where it has not that one."""
+        if value.type.element == element:
+            return self.operand(value)
+        type_ = value.type.with_element(element)
+        return self.step("QUANTIZE", (self.operand(value),), type_, Options("QuantizeOptions"))
+
     def step(self, builtin: str, inputs: Sequence[int], type_: TensorType, options: Options | None = None) -> int:
         """Write an operator with a new tensor as its result, and return that."""
         output = self.temporary(type_)
@@ -110,6 +117,14 @@ class Site:
     def finish(self, builtin: str, inputs: Sequence[int], options: Options | None = None) -> None:
         """Write an operator that gives the result."""
         self.writer.append(builtin, inputs, (self.writer.tensor(self.result),), options)
+
+    def finish_at(self, produced: Element, builtin: str, inputs: Sequence[int], options: Options | None = None) -> None:
+        """Write an operator whose results have the element ``produced``, and behind it what makes them the result."""
+        if produced == self.result.type.element:
+            self.finish(builtin, inputs, options)
+            return
+        value = self.step(builtin, inputs, self.result.type.with_element(produced), options)
+        self.finish_limits(value, UNBOUNDED, produced)
 
     def finish_clamped(
         self,
@@ -156,13 +171,16 @@ class Site:
         return "RESHAPE", self.result.type, (shape,), Options("ReshapeOptions")
 
     def _stages(self, rest: Clamp, produced: Element) -> Iterator[_Stage]:
-        """Yield the operators that clamp to ``rest`` and change the scale."""
-        type_ = self.result.type.with_element(produced)
+        """Yield the operators that change the scale and clamp to ``rest``, in this order: limits may lie out of range.
+
+        Rounding is monotone: codes can be clamped in place of the real values.
+        """
+        element = self.result.type.element
+        if produced != element:
+            yield "QUANTIZE", self.result.type, (), Options("QuantizeOptions")
         for builtin, limit in (("MAXIMUM", rest[0]), ("MINIMUM", rest[1])):
             if np.isfinite(limit):
-                yield builtin, type_, (self._limit(limit, produced),), Options("MaximumMinimumOptions")
-        if produced != self.result.type.element:
-            yield "QUANTIZE", self.result.type, (), Options("QuantizeOptions")
+                yield builtin, self.result.type, (self._limit(limit, element),), Options("MaximumMinimumOptions")
 
     def _limit(self, limit: float, element: Element) -> int:
         """Return a constant that holds one real number, in the quantization of what it is compared with."""
