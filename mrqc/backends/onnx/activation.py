@@ -12,13 +12,17 @@ from mrqc.ops import nn
 
 @ONNX_EXPORTS.register(nn.Clip)
 def export_clip(op: Op, site: Site) -> None:
-    """``Clip`` over codes where the scale stays, else over reals."""
+    """``Clip`` over codes where the scale stays, else over reals.
+
+    Between two scales it is always over reals: ONNX Runtime makes one step of two QuantizeLinear of which the second
+    follows the first at once, and rounds otherwise then.
+    """
     assert isinstance(op, nn.Clip)
     layout = site.common_layout(op.input)
     if op.element.dtype in BYTES and op.element == op.input.type.element:
         site.define_codes(site.writer.codes(op.input, layout), layout, op.clamp)
         return
-    site.define(site.writer.real(op.input, layout), layout, op.clamp)
+    site.define_clipped(site.writer.real(op.input, layout), layout, op.clamp)
 
 
 @ONNX_EXPORTS.register(nn.Softmax)

@@ -83,6 +83,10 @@ class Site:
                     return Layout.LOGICAL if has_logical else Layout.CHANNELS_FIRST
         return Layout.LOGICAL
 
+    def define_clipped(self, name: str, layout: Layout, clamp: Clamp) -> None:
+        """Make real values the result: clamped before they are quantized, so that the clamp stays between scales."""
+        self.define(self._clipped_reals(name, clamp), layout)
+
     def define(self, name: str, layout: Layout, clamp: Clamp = UNBOUNDED) -> None:
         """Make real values the result: clamped, and quantized where the result is."""
         element = self.result.type.element

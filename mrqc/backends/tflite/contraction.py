@@ -125,8 +125,9 @@ def _check_types(op: _Contraction) -> None:
     if weight.dtype is not wanted:
         raise RefusalError(f"weights of {weight.dtype} with an input of {inputs.dtype}: TFLite needs {wanted} weights")
     if wanted is DType.I8 and not weight.quantization.is_symmetric:
+        zero_point = next(filter(None, weight.quantization.zero_points))
         raise RefusalError(
-            f"signed weights with zero point {weight.quantization.zero_points[0]}: TFLite has symmetric ones only",
+            f"signed weights with zero point {zero_point}: TFLite has symmetric ones only",
             "lower to a target with symmetric weights first",
         )
     if wanted is DType.U8 and not weight.quantization.is_per_tensor:

@@ -8,7 +8,7 @@ from mrqc.backends.tflite.hybrid import with_codes_as_weights
 from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site, Writer
 from mrqc.errors import Diagnostic, RefusalError, TargetError
-from mrqc.ir import Module, Output, Statement
+from mrqc.ir import DType, Module, Output, Statement, TensorType
 from mrqc.ops import NN_OPS, nn
 
 _RULE_MODULES = (activation, contraction, elementwise, layout, moves, pooling, reduction)
@@ -35,7 +35,9 @@ def export_tflite(module: Module, description: str = "") -> bytes:
     inputs = [writer.declare(value.name, value.type) for value in graph.inputs]
     writer.index_of.update(zip(graph.inputs, inputs, strict=True))
     outputs = [_output(output, writer) for output in graph.outputs]
-    findings: list[Diagnostic] = []
+    findings = [
+        Diagnostic(reason, f"input {value.name!r}") for value in graph.inputs if (reason := _wrong_codes(value.type))
+    ]
     for statement in graph.statements:
         finding = _write(statement, writer)
         if finding is not None:
@@ -64,12 +66,23 @@ def _output(output: Output, writer: Writer) -> int:
     return writer.declare(output.name, value.type)
 
 
+def _wrong_codes(type_: TensorType) -> str:
+    """Return what is wrong with 16-bit codes, or an empty string: the kernels demand zero point 0."""
+    quantization = type_.quantization
+    if type_.dtype is not DType.I16 or quantization is None or quantization.is_symmetric:
+        return ""
+    return f"i16 codes with zero point {next(filter(None, quantization.zero_points))}: TFLite has symmetric ones only"
+
+
 def _write(statement: Statement, writer: Writer) -> Diagnostic | None:
     where = str(statement.location) or statement.op.mnemonic
     if type(statement.op) not in TFLITE_EXPORTS:
         return Diagnostic(
             f"{statement.op.mnemonic} is not an op over real numbers", where, "export before lower-to-int"
         )
+    for value in statement.results:
+        if reason := _wrong_codes(value.type):
+            return Diagnostic(reason, where, "requantize the model with symmetric activations")
     try:
         TFLITE_EXPORTS[type(statement.op)](statement.op, Site(writer, statement))
     except RefusalError as refusal:

@@ -1,4 +1,4 @@
-"""Convolutions and fully connected layers."""
+"""Convolutions, plain and transposed, and fully connected layers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ _BIAS_TOLERANCE = 1e-6
 """A bias scale counts as the accumulator's if it is this close: files hold the product rounded to single precision."""
 
 
-@LOWERINGS.register(nn.Conv2D)
+@LOWERINGS.register(nn.Conv2D, nn.TransposeConv2D)
 def lower_conv2d(op: Op, site: Site) -> Value:
     """Sum of products, then one multiplier for each weight scale."""
-    assert isinstance(op, nn.Conv2D)
-    requantize = _requantize(op, site, int_ops.Conv2D.mnemonic)
+    assert isinstance(op, nn.Conv2D | nn.TransposeConv2D)
+    lowered = int_ops.Conv2D if isinstance(op, nn.Conv2D) else int_ops.TransposeConv2D
+    requantize = _requantize(op, site, lowered.mnemonic)
     return site.emit(
-        int_ops.Conv2D(
+        lowered(
             op.input,
             op.weight,
             op.bias,
@@ -42,7 +43,9 @@ def lower_fully_connected(op: Op, site: Site) -> Value:
     return site.emit(int_ops.FullyConnected(op.input, op.weight, op.bias, requantize=requantize, element=op.element))
 
 
-def _requantize(op: nn.Conv2D | nn.FullyConnected, site: Site, mnemonic: str) -> int_ops.Requantize:
+def _requantize(
+    op: nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected, site: Site, mnemonic: str
+) -> int_ops.Requantize:
     input_scale = symmetric_scale(op.input)
     weight = op.weight.type.quantization
     if weight is None or not weight.is_symmetric or weight.axis not in (None, 0):
@@ -67,7 +70,7 @@ def _check_bias(bias: Quantization | None, input_scale: float, weight: Quantizat
             )
 
 
-@LOWERINGS.register(nn.TransposeConv2D, nn.BatchMatMul)
+@LOWERINGS.register(nn.BatchMatMul)
 def refuse_contraction(op: Op, site: Site) -> Value:
     """Refuse: there is no hardware for it among the targets."""
     raise RefusalError(f"target {site.target.name} has no {op.mnemonic}")

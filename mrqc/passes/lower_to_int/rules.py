@@ -45,9 +45,13 @@ class Site:
         """Return the codes that a real clamp confines a result to, within what its storage has.
 
         The clamp's ends are rounded half to even, as any real value is.
+
+        Raises:
+            RefusalError: The result is float.
         """
         quantization = element.quantization
-        assert quantization is not None
+        if quantization is None:
+            raise RefusalError("the result is float", "quantize it: the target runs quantized models only")
         low, high = element.dtype.minimum, element.dtype.maximum
         scheme = self.target.activation
         if scheme.dtype != "any" and element.dtype is scheme.storage and quantization.is_symmetric:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from mrqc.ops import nn
 from mrqc.passes.requantize.assignment import weight_scales
 from mrqc.passes.requantize.weights import WeightGrid
 from mrqc.targets import Target
+
+Layer: TypeAlias = nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected
+"""Ops with constant weights, output channels first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,7 @@ class DataOf:
 
 
 def retyped_parameters(
-    op: nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected,
-    data: DataOf,
-    input_scale: float,
-    output_scale: float,
-    target: Target,
+    op: Layer, data: DataOf, input_scale: float, output_scale: float, target: Target
 ) -> Parameters | str:
     """Return the new weights and bias, or a sentence that says why there are none.
 

@@ -16,7 +16,7 @@ from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.requantize.activations import activation_ranges, group_ranges, lossless_scale
 from mrqc.passes.requantize.assignment import Contraction, GroupDemand, independent_scales, joint_scales
-from mrqc.passes.requantize.parameters import DataOf, retyped_parameters
+from mrqc.passes.requantize.parameters import DataOf, Layer, retyped_parameters
 from mrqc.passes.requantize.weights import WeightGrid
 from mrqc.targets import Target
 
@@ -119,7 +119,7 @@ class _Retyping:
         if isinstance(source, nn.Constant) and statement.result not in self._elements:
             return
         op = source.map_operands(self._builder.lookup)
-        if isinstance(source, nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected):
+        if isinstance(source, Layer):
             op = self._retype_contraction(source, statement)
         old = statement.result
         if old in self._elements:
@@ -131,7 +131,7 @@ class _Retyping:
             new = self._builder.emit(nn.Clip(new, self._clamp(source, old), new.type.element), statement.location)
         self._builder.bind(old, new)
 
-    def _retype_contraction(self, op: nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected, statement: Statement) -> Op:
+    def _retype_contraction(self, op: Layer, statement: Statement) -> Op:
         """Return a contraction over new weights and a new bias at the scale of its accumulator."""
         input_scale = self._elements[op.input].quantization
         output_scale = self._elements[statement.result].quantization
@@ -183,7 +183,7 @@ def _unquantized(module: Module) -> Iterator[Diagnostic]:
         op, hint = statement.op, "quantize its operands and its result in the model"
         if isinstance(op, nn.Constant) or (isinstance(op, nn.ArgMax) and op.input.type.element.is_quantized):
             continue
-        needed = op.operands[:2] if isinstance(op, nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected) else op.operands
+        needed = op.operands[:2] if isinstance(op, Layer) else op.operands
         if isinstance(op, nn.Dequantize) or not statement.result.type.element.is_quantized:
             yield Diagnostic(f"{op.mnemonic} computes in floats", str(statement.location), hint)
         elif any(not operand.type.element.is_quantized for operand in needed):
@@ -194,7 +194,7 @@ def _contractions(module: Module) -> Iterator[Contraction]:
     data = DataOf(module)
     for statement in module.graph.statements:
         op = statement.op
-        if isinstance(op, nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected):
+        if isinstance(op, Layer):
             quantization, codes = op.weight.type.quantization, data.codes(op.weight)
             if quantization is None or codes is None or quantization.axis not in (None, 0):
                 continue

@@ -106,11 +106,15 @@ def check(cases: OnnxCases) -> int:
     return agreed
 
 
-def session_of(content: bytes | str, config: dict[str, str]) -> onnxruntime.InferenceSession:
-    """Return a session in one thread."""
+def session_of(
+    content: bytes | str, config: dict[str, str], optimized: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """Return a session in one thread; what the runtime makes of the model goes into a file, if one is named."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
+    if optimized is not None:
+        options.optimized_model_filepath = str(optimized)
     for key, entry in config.items():
         options.add_session_config_entry(key, entry)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
