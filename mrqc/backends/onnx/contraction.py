@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Layout
 from mrqc.errors import RefusalError
-from mrqc.ir import DType, Op, Value
+from mrqc.ir import DType, Op
 from mrqc.ops import nn
+
+_BIAS_TOLERANCE = 1e-5
+"""So close are the scales of a bias to those of the sums that only roundings to single precision lie between."""
 
 
 @ONNX_EXPORTS.register(nn.Conv2D)
@@ -24,7 +29,7 @@ def export_conv2d(op: Op, site: Site) -> None:
         "group": op.groups,
     }
     layout = Layout.CHANNELS_FIRST
-    if site.uses_qoperator(op.input, weight=op.weight) and _has_integer_bias(op.bias):
+    if site.uses_qoperator(op.input, weight=op.weight) and _has_bias_of_the_sums(op):
         inputs = [
             *site.codes_and_quantization(op.input, layout),
             *site.codes_and_quantization(op.weight, layout),
@@ -87,7 +92,7 @@ def export_fully_connected(op: Op, site: Site) -> None:
     """``Gemm`` or ``QGemm``, the weights as the IR has them: one row for each output."""
     assert isinstance(op, nn.FullyConnected)
     layout = Layout.LOGICAL
-    if site.uses_qoperator(op.input, weight=op.weight) and _has_integer_bias(op.bias):
+    if site.uses_qoperator(op.input, weight=op.weight) and _has_bias_of_the_sums(op):
         bias = "" if op.bias is None else site.writer.codes(op.bias, layout)
         inputs = [
             *site.codes_and_quantization(op.input, layout),
@@ -103,6 +108,14 @@ def export_fully_connected(op: Op, site: Site) -> None:
     site.define(site.node("Gemm", inputs, transB=1), layout, op.clamp)
 
 
-def _has_integer_bias(bias: Value | None) -> bool:
-    """Whether operators over codes can take the bias: as integers at the scale of the accumulator."""
-    return bias is None or bias.type.dtype is DType.I32
+def _has_bias_of_the_sums(op: nn.Conv2D | nn.FullyConnected) -> bool:
+    """Whether operators over codes can take the bias: as integers, which they add to the sums of products."""
+    if op.bias is None:
+        return True
+    found, input_, weight = (value.type.quantization for value in (op.bias, op.input, op.weight))
+    if found is None or input_ is None or weight is None or op.bias.type.dtype is not DType.I32:
+        return False
+    if not found.is_symmetric or len(found.scales) not in (1, len(weight.scales)):
+        return False
+    sums = input_.scale * np.asarray(weight.scales)
+    return bool(np.abs(np.asarray(found.scales) / sums - 1).max() < _BIAS_TOLERANCE)
