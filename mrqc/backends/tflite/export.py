@@ -67,7 +67,10 @@ def _output(output: Output, writer: Writer) -> int:
 
 
 def _wrong_codes(type_: TensorType) -> str:
-    """Return what is wrong with 16-bit codes, or an empty string: the kernels demand zero point 0."""
+    """Return what is wrong with 16-bit codes, or an empty string: the kernels demand zero point 0.
+
+    All but that of SOFTMAX, whose 16-bit probabilities begin at the least code.
+    """
     quantization = type_.quantization
     if type_.dtype is not DType.I16 or quantization is None or quantization.is_symmetric:
         return ""
@@ -80,9 +83,9 @@ def _write(statement: Statement, writer: Writer) -> Diagnostic | None:
         return Diagnostic(
             f"{statement.op.mnemonic} is not an op over real numbers", where, "export before lower-to-int"
         )
-    for value in statement.results:
-        if reason := _wrong_codes(value.type):
-            return Diagnostic(reason, where, "requantize the model with symmetric activations")
+    reason = "" if isinstance(statement.op, nn.Softmax) else _wrong_codes(statement.result.type)
+    if reason:
+        return Diagnostic(reason, where, "requantize the model with symmetric activations")
     try:
         TFLITE_EXPORTS[type(statement.op)](statement.op, Site(writer, statement))
     except RefusalError as refusal:

@@ -133,6 +133,20 @@ def test_zeros_at_another_scale_are_refused_as_the_runtime_computes_in_floats(tm
     assert (kinds.count("QLinearConv"), kinds.count("Conv")) == (1, 1)
 
 
+def test_a_bias_at_a_scale_of_its_own_stays_in_the_qdq_form(tmp_path: Path) -> None:
+    """QLinearConv adds the codes of a bias to its sums, whatever they mean."""
+    graph = Graph()
+    image = quantized_input(graph, (1, 3, 6, 6))
+    bias = graph.weight(np.array([4000, -3000, 50], np.int32), 0.0003, np.int32(0))
+    image = graph.node("Conv", image, graph.weight(codes(0, 3, 3, 6, 6), 0.01), bias)
+    graph.output(graph.requantize(image, 0.05, 3, np.int8))
+    path = graph.save(tmp_path)
+    inputs = images((1, 3, 6, 6))
+    again = mrqc.emit_onnx(mrqc.load(path), "qoperator")
+    for found, wanted in zip(in_the_runtime(again, inputs), in_the_runtime(path.read_bytes(), inputs), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_floats_in_the_middle_are_refused_with_their_names(tmp_path: Path) -> None:
     graph = Graph()
     image = quantized_input(graph, (1, 3, 6, 6))
