@@ -42,6 +42,12 @@ class Window:
         columns = (width + left + right - self.extent[1]) // self.strides[1] + 1
         return rows, columns
 
+    def needed_strides(self, height: int, width: int) -> tuple[int, int]:
+        """Return the strides, 1 along an axis that one window fills, where no step is possible."""
+        top, left, bottom, right = self.padding
+        fills = (height + top + bottom == self.extent[0], width + left + right == self.extent[1])
+        return (1 if fills[0] else self.strides[0], 1 if fills[1] else self.strides[1])
+
     def problems(self, height: int, width: int) -> Iterator[str]:
         """Yield a sentence for each way in which the window does not fit an image of this size."""
         if min(self.kernel) < 1 or min(self.strides) < 1 or min(self.dilations) < 1:
@@ -77,3 +83,13 @@ def pool_shape(input_: Value, window: Window) -> tuple[int, int, int, int]:
     batch, height, width, channels = input_.type.shape
     rows, columns = window.output_size(height, width)
     return (batch, rows, columns, channels)
+
+
+def strides_of_one_window(window: Window, height: int, width: int) -> tuple[int, int]:
+    """Return the strides, other than 1 for a single unpadded window over all of an image.
+
+    No step is taken, so that the result is the same; a pool with steps of 1 over the whole image is a global one.
+    """
+    if window.kernel != (height, width) or window.is_padded or window.strides != (1, 1):
+        return window.strides
+    return window.kernel if window.kernel != (1, 1) else (2, 2)

@@ -14,17 +14,16 @@ _LAYOUT = Layout.CHANNELS_FIRST
 
 @ONNX_EXPORTS.register(nn.AveragePool2D)
 def export_average_pool2d(op: Op, site: Site) -> None:
-    """``AveragePool``, or ``GlobalAveragePool`` where one window is the whole image."""
+    """``AveragePool``, or ``GlobalAveragePool``: over floats, the runtime adds up in another order."""
     assert isinstance(op, nn.AveragePool2D)
-    is_global = op.kernel == op.input.type.shape[1:3] and not op.window.is_padded
     attributes: dict[str, Any] = {}
-    if not is_global:
+    if not op.is_global:
         attributes = {"kernel_shape": op.kernel, "strides": op.strides, "pads": op.padding}
         attributes["count_include_pad"] = int(op.count_include_pad)
-    kind = "GlobalAveragePool" if is_global else "AveragePool"
+    kind = "GlobalAveragePool" if op.is_global else "AveragePool"
     if site.uses_qoperator(op.input):
         inputs = [*site.codes_and_quantization(op.input, _LAYOUT), *site.quantization_of(site.result)]
-        if is_global:
+        if op.is_global:
             attributes["channels_last"] = 0
         site.define_codes(site.node(f"QLinear{kind}", inputs, MICROSOFT, **attributes), _LAYOUT, op.clamp)
         return

@@ -1,4 +1,4 @@
-"""``nn.average_pool2d`` and ``nn.max_pool2d``; a global pool has a kernel as large as its input."""
+"""``nn.average_pool2d`` and ``nn.max_pool2d``; a global pool has a kernel as large as its input and steps of 1."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ class AveragePool2D(Op):
     def window(self) -> Window:
         """The sliding window."""
         return Window(self.kernel, self.strides, self.padding)
+
+    @property
+    def covers_image(self) -> bool:
+        """Whether it has one window, the whole image."""
+        return self.kernel == self.input.type.shape[1:3] and not self.window.is_padded
+
+    @property
+    def is_global(self) -> bool:
+        """Whether it is a global pool, whose floats runtimes add up in another order than those of a large window.
+
+        One window over the whole image takes no step. That the steps are 1 all the same marks a global pool; frontends
+        give a large window other steps (:func:`mrqc.ops.window.strides_of_one_window`).
+        """
+        return self.covers_image and self.strides == (1, 1)
 
     def problems(self) -> Iterator[str]:
         """Yield the broken rules."""

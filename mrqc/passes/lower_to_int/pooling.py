@@ -25,7 +25,8 @@ def lower_average_pool2d(op: Op, site: Site) -> Value:
     ratio = symmetric_scale(op.input) / (math.prod(op.kernel) * result_scale(op.element))
     arithmetic = site.arithmetic(int_ops.AveragePool2D.mnemonic)
     requantize = requantization([ratio], arithmetic, op.element, site.limits(op.element, op.clamp))
-    return site.emit(int_ops.AveragePool2D(op.input, op.kernel, op.strides, op.padding, requantize, op.element))
+    strides = op.window.needed_strides(*op.input.type.shape[1:3])
+    return site.emit(int_ops.AveragePool2D(op.input, op.kernel, strides, op.padding, requantize, op.element))
 
 
 @LOWERINGS.register(nn.MaxPool2D)

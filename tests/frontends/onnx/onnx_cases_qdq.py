@@ -155,6 +155,26 @@ def reduce_mean(draw: DrawFn, dtype: str) -> SingleOnnxCase:
     return _finish(op, mean, _near(op, scale))
 
 
+@onnx_cases("AveragePool", "u8", "i8")
+def average_pool(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    """Of the whole image every other time."""
+    op = SingleOp.new(draw, dtype)
+    size = (op.integer(1, 9), op.integer(1, 9))
+    strides = (op.integer(1, 3), op.integer(1, 3))
+    kernel = size if draw(st.booleans()) else tuple(op.integer(1, extent) for extent in size)
+    scale = op.scale()
+    reals = _reals(op, "x", (1, op.integer(1, 9), *size), scale)
+    return _finish(op, op.graph.node("AveragePool", reals, kernel_shape=kernel, strides=strides), _near(op, scale))
+
+
+@onnx_cases("GlobalAveragePool", "u8", "i8")
+def global_average_pool(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    op = SingleOp.new(draw, dtype)
+    scale = op.scale()
+    shape = (1, *(op.integer(1, 9) for _ in range(3)))
+    return _finish(op, op.graph.node("GlobalAveragePool", _reals(op, "x", shape, scale)), _near(op, scale))
+
+
 def _resize(op: SingleOp, **attributes: str) -> SingleOnnxCase:
     shape = (1, *(op.integer(1, 7) for _ in range(3)))
     scale = op.scale()

@@ -53,6 +53,18 @@ def qlinear_average_pool(draw: DrawFn, dtype: str) -> SingleOnnxCase:
     )
 
 
+@onnx_cases("QLinearAveragePool of a whole image", "u8", "i8")
+def qlinear_average_pool_of_all(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+    """The runtime adds up its codes, as it does for a global pool, whatever the strides."""
+    op = SingleOp.new(draw, dtype)
+    size = (op.integer(1, 9), op.integer(1, 9))
+    scale = op.scale()
+    x = [op.input("x", (1, op.integer(1, 9), *size)), *op.scheme(scale)]
+    result = op.scheme(scale * np.float32(2.0 ** draw(st.one_of(st.just(0), st.floats(-1, 1)))))
+    strides = draw(st.sampled_from(((1, 1), size, (2, 3))))
+    return op.node("QLinearAveragePool", *x, *result, kernel_shape=size, strides=strides)
+
+
 @onnx_cases("QLinearGlobalAveragePool", "u8", "i8")
 def qlinear_global_average_pool(draw: DrawFn, dtype: str) -> SingleOnnxCase:
     op = SingleOp.new(draw, dtype)

@@ -25,11 +25,11 @@ from mrqc.passes.lower_to_int.rules import Site
 
 @ONNXRUNTIME_LOWERINGS.register(nn.AveragePool2D)
 def lower_average_pool2d(op: Op, site: Site) -> Value:
-    """Real values added up in single precision; over a whole image, the codes."""
+    """Real values added up in single precision; over a whole image, global or not, the codes."""
     assert isinstance(op, nn.AveragePool2D)
     byte_quantization(op.input)
     quantization = quantization_of(op.element)
-    if op.kernel == op.input.type.shape[1:3] and not op.window.is_padded:
+    if op.covers_image:
         return _global_average_pool(op, site)
     table = emit_floats(dequantized_codes(op.input), site)
     minimum, maximum = site.limits(op.element, op.clamp)

@@ -28,7 +28,8 @@ def lower_average_pool2d(op: Op, site: Site) -> Value:
     if target is None or difference > _SCALE_TOLERANCE or source.zero_point != target.zero_point:
         raise RefusalError(_OTHER_SCALE, _OTHER_SCALE_HINT)
     limits = activation_limits(op.element, op.clamp)
-    return site.emit(int_ops.MeanPool2D(op.input, op.kernel, op.strides, op.padding, *limits, op.element))
+    strides = op.window.needed_strides(*op.input.type.shape[1:3])
+    return site.emit(int_ops.MeanPool2D(op.input, op.kernel, strides, op.padding, *limits, op.element))
 
 
 @TFLITE_LOWERINGS.register(nn.MaxPool2D)
