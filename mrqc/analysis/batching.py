@@ -60,6 +60,8 @@ def _works_along_rows(op: Op, stationary: Container[Value]) -> bool:
             return op.input.type.rank > 1 and tables_stand
         case int_ops.Softmax() | int_ops.ReciprocalSoftmax() | int_ops.FloatSoftmax():
             return op.input.type.rank > 1 and tables_stand
+        case nn.BatchNormalization():
+            return tables_stand
         case int_ops.Table() | int_ops.FloatAveragePool2D() | int_ops.TableResizeBilinear() | int_ops.FloatMean2D():
             return tables_stand
         case int_ops.PairTable():

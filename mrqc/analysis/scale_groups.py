@@ -67,6 +67,7 @@ TIES: RuleTable[TieRule] = RuleTable("scale tie")
     nn.TransposeConv2D,
     nn.BatchMatMul,
     nn.FullyConnected,
+    nn.BatchNormalization,
     nn.Softmax,
     nn.LogSoftmax,
     nn.LeakyRelu,

@@ -8,6 +8,7 @@ from mrqc.passes.canonicalize import Canonicalize
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.eliminate_common_subexpressions import EliminateCommonSubexpressions
 from mrqc.passes.eliminate_dead_code import EliminateDeadCode
+from mrqc.passes.fold_batch_normalization import FoldBatchNormalization
 from mrqc.passes.fold_qdq import FoldQdq
 from mrqc.passes.legalize import Legalize
 from mrqc.passes.lower_to_int import LowerToInt
@@ -20,6 +21,7 @@ from mrqc.targets import Target
 PASSES: tuple[type[Pass], ...] = (
     FoldQdq,
     Canonicalize,
+    FoldBatchNormalization,
     StripEdges,
     Requantize,
     LowerToInt,
@@ -33,11 +35,11 @@ PIPELINES: Mapping[str, str] = MappingProxyType(
     {
         "import": "fold-qdq,canonicalize",
         "default": (
-            "strip-edges,canonicalize,requantize,canonicalize,lower-to-int,canonicalize,"
+            "fold-batch-normalization,strip-edges,canonicalize,requantize,canonicalize,lower-to-int,canonicalize,"
             "eliminate-common-subexpressions,eliminate-dead-code,legalize"
         ),
         "reference": (
-            "strip-edges,canonicalize,lower-to-int,canonicalize,"
+            "fold-batch-normalization,strip-edges,canonicalize,lower-to-int,canonicalize,"
             "eliminate-common-subexpressions,eliminate-dead-code,legalize"
         ),
     }
@@ -61,6 +63,7 @@ __all__ = [
     "EliminateCommonSubexpressions",
     "EliminateDeadCode",
     "Exactness",
+    "FoldBatchNormalization",
     "FoldQdq",
     "Instruments",
     "Legalize",

@@ -38,9 +38,10 @@ class FoldQdq(Pass):
     """Make one quantized op of each dequantize, float op, clips, quantize.
 
     An op is folded where its operands are dequantized codes and each float value up to the quantize has no
-    other use; a bias may also be a float constant. Moves (reshape, transpose, slice and so on) and, where that is
-    exact, maximum pools, pads and clips, are done on codes. What does not fit stays as it is. The result is the
-    same over the reals: every rounding is one that was there before, and none is left out.
+    other use; a bias may also be a float constant, and may be added behind a fully connected layer. Moves (reshape,
+    transpose, slice and so on) and, where that is exact, maximum pools, pads and clips, are done on codes. What does
+    not fit stays as it is. The result is the same over the reals: every rounding is one that was there before, and
+    none is left out.
     """
 
     name: ClassVar[str] = "fold-qdq"
@@ -51,6 +52,7 @@ class FoldQdq(Pass):
         """Return the module with quantized ops wherever the pattern fits."""
         module = _merge_equal_quantizes(module)
         module = _Rewriting(module).apply(_move_on_codes)
+        module = _Rewriting(module).apply(_with_bias)
         module = _Rewriting(module).apply(_fold)
         return without_dead_statements(module)
 
@@ -90,6 +92,11 @@ class _Rewriting:
         """Return the quantized value that ``value`` is the dequantization of."""
         definition = self.definitions.get(value)
         return definition.op.input if definition is not None and isinstance(definition.op, nn.Dequantize) else None
+
+    def is_constant(self, value: Value) -> bool:
+        """Return whether a value is a constant, dequantized or as it is."""
+        definition = self.definitions.get(self.codes(value) or value)
+        return definition is not None and isinstance(definition.op, nn.Constant)
 
     def only_user(self, value: Value) -> Statement | None:
         """Return the one statement that uses a value of the old graph, if nothing else does."""
@@ -158,6 +165,24 @@ def _on_codes(op: _Move | nn.Clip | nn.MaxPool2D | nn.ResizeNearest, codes: Valu
     if not quantized_next and op.element == FLOAT and _is_on_grid(op.clamp, codes.type.element):
         return replace(op, input=codes, element=codes.type.element)
     return None
+
+
+def _with_bias(rewriting: _Rewriting, statement: Statement, builder: GraphBuilder) -> Value | None:
+    """Turn a constant that is added to a fully connected layer of codes into its bias, where a quantize follows."""
+    op = statement.op
+    if not isinstance(op, nn.Add) or op.element != FLOAT or not rewriting.leads_to_quantize(statement.result):
+        return None
+    source = rewriting.definitions.get(op.lhs)
+    if source is None or not isinstance(source.op, nn.FullyConnected) or source.op.bias is not None:
+        return None
+    layer = source.op
+    if layer.clamp != UNBOUNDED or rewriting.only_user(op.lhs) is None or not rewriting.is_constant(op.rhs):
+        return None
+    if op.rhs.type.shape != layer.output_shape[1:] or _operand_codes(rewriting, layer) is None:
+        return None
+    return rewriting.emit(
+        builder, replace(layer, bias=op.rhs, clamp=op.clamp), source.location.merge(statement.location)
+    )
 
 
 def _is_on_grid(clamp: tuple[float, float], element: Element) -> bool:

@@ -1,7 +1,18 @@
 """Public, with the extra ``testing``: hypothesis strategies for modules, and assertions about them."""
 
 from mrqc.ops import ALL_OPS
-from mrqc.testing import activation, contraction, elementwise, float32, layout, moves, pooling, reduction, rescale
+from mrqc.testing import (
+    activation,
+    contraction,
+    elementwise,
+    float32,
+    layout,
+    moves,
+    normalization,
+    pooling,
+    reduction,
+    rescale,
+)
 from mrqc.testing.arrays import code_arrays
 from mrqc.testing.assertions import (
     assert_c_matches_simulator,
@@ -19,7 +30,7 @@ from mrqc.testing.qdq import as_qdq, qdq_modules
 from mrqc.testing.requantize import requantizations
 from mrqc.testing.types import dtypes, elements, quantizations, scales, tensor_types
 
-FAMILIES = (activation, contraction, elementwise, float32, layout, moves, pooling, reduction, rescale)
+FAMILIES = (activation, contraction, elementwise, float32, layout, moves, normalization, pooling, reduction, rescale)
 """The files whose import fills the table."""
 
 OP_STRATEGIES.seal(ALL_OPS)

@@ -89,7 +89,11 @@ def export_batch_matmul(op: Op, site: Site) -> None:
 
 @ONNX_EXPORTS.register(nn.FullyConnected)
 def export_fully_connected(op: Op, site: Site) -> None:
-    """``Gemm`` or ``QGemm``, the weights as the IR has them: one row for each output."""
+    """``Gemm`` or ``QGemm``, the weights as the IR has them: one row for each output; floats without bias: ``MatMul``.
+
+    Where a row is long, the runtime begins the sum of a ``Gemm`` with the bias; what is added behind a ``MatMul`` comes
+    last unless optimizations are on. The import keeps the two apart, and so does the file.
+    """
     assert isinstance(op, nn.FullyConnected)
     layout = Layout.LOGICAL
     if site.uses_qoperator(op.input, weight=op.weight) and _has_bias_of_the_sums(op):
@@ -101,6 +105,10 @@ def export_fully_connected(op: Op, site: Site) -> None:
             *site.quantization_of(site.result),
         ]
         site.define_codes(site.node("QGemm", inputs, MICROSOFT, transB=1), layout, op.clamp)
+        return
+    if op.bias is None and not (op.input.type.element.is_quantized or op.element.is_quantized):
+        factors = [site.writer.real(op.input, layout), site.writer.real(op.weight, Layout.EXCHANGED)]
+        site.define(site.node("MatMul", factors), layout, op.clamp)
         return
     inputs = [site.writer.real(op.input, layout), site.writer.real(op.weight, layout)]
     if op.bias is not None:

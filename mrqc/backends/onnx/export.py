@@ -7,14 +7,24 @@ from collections.abc import Iterable
 import onnx
 from onnx import helper
 
-from mrqc.backends.onnx import activation, contraction, elementwise, layout, moves, pooling, reduction, resize
+from mrqc.backends.onnx import (
+    activation,
+    contraction,
+    elementwise,
+    layout,
+    moves,
+    normalization,
+    pooling,
+    reduction,
+    resize,
+)
 from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
 from mrqc.backends.onnx.writer import MICROSOFT, Form, Layout, Writer, value_info
 from mrqc.errors import Diagnostic, RefusalError, TargetError
 from mrqc.ir import DType, Module, Output, Statement, Value
 from mrqc.ops import NN_OPS, nn
 
-_RULE_MODULES = (activation, contraction, elementwise, layout, moves, pooling, reduction, resize)
+_RULE_MODULES = (activation, contraction, elementwise, layout, moves, normalization, pooling, reduction, resize)
 ONNX_EXPORTS.seal(NN_OPS)
 
 _OPSET = 13

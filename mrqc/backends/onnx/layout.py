@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mrqc.backends.onnx.site import ONNX_EXPORTS, Site
-from mrqc.backends.onnx.writer import TO_CHANNELS_FIRST, TO_CHANNELS_LAST, Layout
+from mrqc.backends.onnx.writer import TO_CHANNELS_FIRST, TO_CHANNELS_LAST, Form, Layout
 from mrqc.ir import Op
 from mrqc.ops import nn
 
@@ -18,11 +18,20 @@ def export_constant(op: Op, site: Site) -> None:
 
 @ONNX_EXPORTS.register(nn.Reshape)
 def export_reshape(op: Op, site: Site) -> None:
-    """``Reshape`` of what is stored."""
+    """``Reshape`` of what is stored; in QDQ form of the real values where codes are of bytes, quantized as before.
+
+    Runtimes take pairs of ``QuantizeLinear`` and ``DequantizeLinear`` for the codes between them; a node between the
+    two would keep some from recognising the operators around it.
+    """
     assert isinstance(op, nn.Reshape)
     shape = site.writer.initializer("shape", np.asarray(op.shape, np.int64))
-    codes = site.writer.codes(op.input, Layout.LOGICAL)
-    site.define_codes(site.writer.node("Reshape", (codes, shape), site.name), Layout.LOGICAL)
+    writer, layout = site.writer, site.writer.order_of_elements(op.input)
+    element = op.input.type.element
+    is_byte = element.quantization is not None and element.quantization.is_per_tensor and element.dtype.bytes == 1
+    if writer.form is Form.QDQ and is_byte:
+        site.define(site.node("Reshape", (writer.real(op.input, layout), shape)), Layout.LOGICAL)
+        return
+    site.define_codes(writer.node("Reshape", (writer.codes(op.input, layout), shape), site.name), Layout.LOGICAL)
 
 
 @ONNX_EXPORTS.register(nn.Transpose)
@@ -51,7 +60,10 @@ def export_quantize(op: Op, site: Site) -> None:
 
 @ONNX_EXPORTS.register(nn.Dequantize)
 def export_dequantize(op: Op, site: Site) -> None:
-    """``DequantizeLinear``."""
+    """``DequantizeLinear``; that of a constant where it is used."""
     assert isinstance(op, nn.Dequantize)
+    if op.input in site.writer.constants:
+        site.writer.define_dequantized(site.result, op.input)
+        return
     layout = site.common_layout(op.input)
     site.writer.define_codes(site.result, site.writer.real(op.input, layout), layout)

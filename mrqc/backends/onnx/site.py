@@ -78,7 +78,7 @@ class Site:
         """Return the order in which an elementwise operator works: that of the first operand that is computed."""
         if all(value.type.rank == 4 for value in values):
             for value in values:
-                if value not in self.writer.constants:
+                if not self.writer.is_constant(value):
                     has_logical = self.writer.holds(value, Layout.LOGICAL)
                     return Layout.LOGICAL if has_logical else Layout.CHANNELS_FIRST
         return Layout.LOGICAL

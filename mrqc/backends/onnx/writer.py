@@ -48,10 +48,22 @@ class Layout(StrEnum):
     """As in the IR."""
     CHANNELS_FIRST = "channels-first"
     """An image as NCHW."""
+    EXCHANGED = "exchanged"
+    """A matrix with its columns as rows."""
 
 
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
 TO_CHANNELS_LAST = (0, 2, 3, 1)
+
+_FROM_LOGICAL: Mapping[Layout, tuple[int, ...]] = {
+    Layout.CHANNELS_FIRST: TO_CHANNELS_FIRST,
+    Layout.EXCHANGED: (1, 0),
+}
+_SUFFIXES: Mapping[Layout, str] = {
+    Layout.LOGICAL: "nhwc",
+    Layout.CHANNELS_FIRST: "nchw",
+    Layout.EXCHANGED: "exchanged",
+}
 
 Place: TypeAlias = tuple[Value, Layout]
 
@@ -77,6 +89,7 @@ class Writer:
     _names: set[str] = field(default_factory=set[str])
     _codes: dict[Place, str] = field(default_factory=dict[Place, str])
     _reals: dict[Place, str] = field(default_factory=dict[Place, str])
+    _dequantized: dict[Value, Value] = field(default_factory=dict[Value, Value])
 
     # Names
 
@@ -116,6 +129,13 @@ class Writer:
             scales, zero_points = scales.reshape(()), zero_points.reshape(())
         return self.initializer(f"{wanted}_scale", scales), self.initializer(f"{wanted}_zero_point", zero_points)
 
+    def order_of_elements(self, value: Value) -> Layout:
+        """Return an order that the file has and that keeps the elements where the logical one has them."""
+        if self.holds(value, Layout.LOGICAL) or not self.holds(value, Layout.CHANNELS_FIRST):
+            return Layout.LOGICAL
+        _, height, width, channels = value.type.shape
+        return Layout.CHANNELS_FIRST if channels == 1 or height == width == 1 else Layout.LOGICAL
+
     # Nodes
 
     def node(self, kind: str, inputs: Sequence[str], wanted: str, domain: str = "", **attributes: object) -> str:
@@ -132,16 +152,24 @@ class Writer:
         """Say that ``name`` holds a value as it is stored: codes where it is quantized."""
         self._codes[value, layout] = name
 
+    def define_dequantized(self, value: Value, constant: Value) -> None:
+        """Say that a value is the real values of a constant, which are written in the orders that are asked for."""
+        self._dequantized[value] = constant
+
+    def is_constant(self, value: Value) -> bool:
+        """Whether a value is a constant, dequantized or as it is."""
+        return value in self.constants or value in self._dequantized
+
     def holds(self, value: Value, layout: Layout) -> bool:
         """Whether the file has the value in that order already; a constant has every order."""
-        return (value, layout) in self._codes or value in self.constants
+        return (value, layout) in self._codes or self.is_constant(value)
 
     def codes(self, value: Value, layout: Layout) -> str:
         """Return the name of a value as it is stored, in the order asked for."""
         place = (value, layout)
         if place not in self._codes:
             self._codes[place] = (
-                self._constant(value, layout) if value in self.constants else self._moved(value, layout)
+                self._constant(value, layout) if self.is_constant(value) else self._moved(value, layout)
             )
         return self._codes[place]
 
@@ -157,8 +185,8 @@ class Writer:
         if place not in self._reals:
             scale, zero_point = self.quantization(value.name, quantization, value.type.dtype)
             axis = quantization.axis
-            if axis is not None and layout is Layout.CHANNELS_FIRST:
-                axis = TO_CHANNELS_FIRST.index(axis)
+            if axis is not None and layout in _FROM_LOGICAL:
+                axis = _FROM_LOGICAL[layout].index(axis)
             inputs = (codes, scale, zero_point)
             self._reals[place] = self.node("DequantizeLinear", inputs, f"{value.name}_real", axis=axis)
         return self._reals[place]
@@ -176,16 +204,18 @@ class Writer:
         return self.node("DequantizeLinear", inputs, f"{value.name}_real", axis=quantization.axis)
 
     def _constant(self, value: Value, layout: Layout) -> str:
+        if value in self._dequantized:
+            return self.real(self._dequantized[value], layout)
         array = self.constants[value].array
-        if layout is Layout.CHANNELS_FIRST:
-            array = np.transpose(array, TO_CHANNELS_FIRST)
+        if layout in _FROM_LOGICAL:
+            array = np.transpose(array, _FROM_LOGICAL[layout])
         return self.initializer(value.name, array)
 
     def _moved(self, value: Value, layout: Layout) -> str:
-        other = Layout.LOGICAL if layout is Layout.CHANNELS_FIRST else Layout.CHANNELS_FIRST
-        permutation = TO_CHANNELS_FIRST if layout is Layout.CHANNELS_FIRST else TO_CHANNELS_LAST
-        name = f"{value.name}_{'nchw' if layout is Layout.CHANNELS_FIRST else 'nhwc'}"
-        return self.node("Transpose", (self._codes[value, other],), name, perm=permutation)
+        is_logical = layout is Layout.LOGICAL
+        permutation = TO_CHANNELS_LAST if is_logical else _FROM_LOGICAL[layout]
+        held = self._codes[value, Layout.CHANNELS_FIRST] if is_logical else self.codes(value, Layout.LOGICAL)
+        return self.node("Transpose", (held,), f"{value.name}_{_SUFFIXES[layout]}", perm=permutation)
 
 
 def value_info(name: str, type_: TensorType) -> onnx.ValueInfoProto:

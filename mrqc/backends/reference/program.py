@@ -14,6 +14,7 @@ from mrqc.backends.reference import (
     contraction,
     elementwise,
     layout,
+    normalization,
     pooling,
     quantize,
     reduction,
@@ -25,7 +26,7 @@ from mrqc.errors import Diagnostic, InputError
 from mrqc.ir import Module, Statement, Value
 from mrqc.ops import NN_OPS
 
-FAMILIES = (activation, constant, contraction, elementwise, layout, pooling, quantize, reduction, resize)
+FAMILIES = (activation, constant, contraction, elementwise, layout, normalization, pooling, quantize, reduction, resize)
 """The modules that fill the table."""
 
 RULES.seal(NN_OPS)

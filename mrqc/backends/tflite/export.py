@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrqc.backends.tflite import activation, contraction, elementwise, layout, moves, pooling, reduction
+from mrqc.backends.tflite import activation, contraction, elementwise, layout, moves, normalization, pooling, reduction
 from mrqc.backends.tflite.file import FileRecord
 from mrqc.backends.tflite.hybrid import with_codes_as_weights
 from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
@@ -11,7 +11,7 @@ from mrqc.errors import Diagnostic, RefusalError, TargetError
 from mrqc.ir import DType, Module, Output, Statement, TensorType
 from mrqc.ops import NN_OPS, nn
 
-_RULE_MODULES = (activation, contraction, elementwise, layout, moves, pooling, reduction)
+_RULE_MODULES = (activation, contraction, elementwise, layout, moves, normalization, pooling, reduction)
 TFLITE_EXPORTS.seal(NN_OPS)
 
 

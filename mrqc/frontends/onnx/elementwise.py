@@ -18,7 +18,7 @@ _Make: TypeAlias = Callable[[Value, Value], Op]
 
 
 def import_add(site: Site) -> Tensor:
-    """Tensors; a constant for each channel right after MatMul, Gemm or Conv becomes its bias."""
+    """Tensors; a constant for each channel right after Conv becomes its bias, as after MatMul and Gemm on codes."""
     lhs, rhs = site.operand(0), site.operand(1)
     if isinstance(lhs, Constant) and isinstance(rhs, Activation):
         lhs, rhs = rhs, lhs
@@ -110,7 +110,11 @@ def _divide(lhs: Any, rhs: Any) -> Any:
 
 
 def _with_bias(site: Site, activation: Activation, constant: Constant) -> Activation | None:
-    """Return the layer that computes ``activation``, with the constant as its bias, if it is one without."""
+    """Return the layer that computes ``activation``, with the constant as its bias, if it is one without.
+
+    A bias of a convolution is added last, so that floats stay what they are. That of a product of matrices is added
+    first by some runtimes; pass ``fold-qdq`` makes it a bias where the result is rounded to codes.
+    """
     layer = site.emitter.definition(activation.value)
     if not isinstance(layer, nn.Conv2D | nn.FullyConnected) or layer.bias is not None:
         return None
@@ -121,6 +125,8 @@ def _with_bias(site: Site, activation: Activation, constant: Constant) -> Activa
     if constant.shape != shape:
         return None
     bias = site.as_activation(constant.reshaped((channels,))).value
+    if isinstance(layer, nn.FullyConnected):
+        return Activation(site.emit(nn.Add(activation.value, bias)), activation.permutation)
     return Activation(
         site.emit(replace(layer, bias=bias), site.emitter.location(activation.value)), activation.permutation
     )

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, UnsupportedNodeError
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
@@ -52,13 +49,6 @@ class Emitter:
         """Return the op that computes ``value``; inputs have none."""
         statement = self._definitions.get(value)
         return statement.op if statement else None
-
-    def float_constant(self, value: Value) -> NDArray[np.float64] | None:
-        """Return the elements of a float constant, or None for everything else."""
-        op = self.definition(value)
-        if not isinstance(op, nn.Constant) or op.element != FLOAT:
-            return None
-        return op.value.array.astype(np.float64)
 
     def location(self, value: Value) -> Location:
         """Return where the statement that computes ``value`` came from."""

@@ -21,6 +21,7 @@ from mrqc.ops.nn.constant import Constant
 from mrqc.ops.nn.contraction import BatchMatMul, Conv2D, FullyConnected, TransposeConv2D
 from mrqc.ops.nn.elementwise import Add, Maximum, Minimum, Mul, Prelu, Sub
 from mrqc.ops.nn.layout import Concat, Mirror, MirrorPad, Pad, Reshape, Slice, Take, Transpose
+from mrqc.ops.nn.normalization import BatchNormalization
 from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
 from mrqc.ops.nn.quantize import Dequantize, Quantize
 from mrqc.ops.nn.reduction import ArgMax, Mean, Sum
@@ -32,6 +33,7 @@ NN_OPS: tuple[type[Op], ...] = (
     TransposeConv2D,
     FullyConnected,
     BatchMatMul,
+    BatchNormalization,
     Add,
     Sub,
     Mul,
@@ -73,6 +75,7 @@ __all__ = [
     "ArgMax",
     "AveragePool2D",
     "BatchMatMul",
+    "BatchNormalization",
     "Clip",
     "Concat",
     "Constant",

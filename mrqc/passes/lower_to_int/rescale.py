@@ -28,3 +28,12 @@ def lower_dequantize(op: Op, site: Site) -> Value:
     """Refuse: there are no floats on an integer target."""
     del op, site
     raise RefusalError("a dequantize inside the model, floats follow", "quantize what follows it in the model")
+
+
+@LOWERINGS.register(nn.BatchNormalization)
+def lower_batch_normalization(op: Op, site: Site) -> Value:
+    """Refuse: it works on floats."""
+    del op, site
+    raise RefusalError(
+        "a batch normalization of floats", "export the model with it folded into the layer before it, and quantized"
+    )

@@ -16,6 +16,7 @@ _REASONS: Mapping[type[Op], tuple[str, str]] = {
         "the runtime computes it as a product of float matrices, whose order depends on the processor",
         "a linear resize and a convolution run",
     ),
+    nn.BatchNormalization: ("it is computed in floats", "export the model with it folded into the layer before it"),
     nn.Sum: ("the runtime computes it in floats", "a mean over height and width runs"),
     nn.Dequantize: ("what follows is computed in floats", "quantize it: the target runs quantized models only"),
 }

@@ -7,13 +7,14 @@ from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.rescale import lower_dequantize
+from mrqc.passes.lower_to_int.rescale import lower_batch_normalization, lower_dequantize
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import activation_limits, distances, tflite_requantize
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 from mrqc.passes.lower_to_int.tflite.tables import requantized, tabulated
 
 TFLITE_LOWERINGS.register(nn.Dequantize)(lower_dequantize)
+TFLITE_LOWERINGS.register(nn.BatchNormalization)(lower_batch_normalization)
 
 
 @TFLITE_LOWERINGS.register(nn.Quantize)
