@@ -84,7 +84,11 @@ class _Folding:
             return None
         layer, location = new
         value = builder.emit(layer, location)
-        self._definitions[value] = Statement((value,), layer, location)
+        # Another normalization may follow, and then the layer's new constants are read.
+        for emitted in (*layer.operands, value):
+            definition = builder.definition(emitted)
+            if definition is not None:
+                self._definitions[emitted] = Statement((emitted,), definition, location)
         return (value,)
 
     def _folded(

@@ -29,9 +29,18 @@ TFLITE = [
     "vww_mobilenet_s8",
 ]
 QDQ = ["mobilenet_v2_ptq_s8", "mobilenet_v2_qat_u8", "resnet8.qdq.s8_pc", "resnet8.qdq.u8"]
+FLOAT = [
+    "ad_autoencoder_f32",
+    "kws_dscnn_f32",
+    "repvgg_cifar10_branches_f32",
+    "repvgg_cifar10_deploy_f32",
+    "resnet8_f32",
+    "vww_mobilenet_f32",
+]
 QOPERATOR = ["resnet8.qoperator.s8_pc", "resnet8.qoperator.u8"]
 
 SAMPLES = 4
+FLOAT_SAMPLES = 12
 
 pytestmark = pytest.mark.assets
 
@@ -62,6 +71,32 @@ def in_onnxruntime(content: bytes, rows: list[dict[str, NDArray[Any]]]) -> list[
     return [session.run(None, row)[0] for row in rows]
 
 
+def floats(module: Module) -> list[dict[str, NDArray[Any]]]:
+    """Noise, pixels, extremes of several kinds, then noise of all sizes."""
+    (value,) = module.graph.inputs
+    random, shape = np.random.default_rng(7), value.type.shape
+    rows: list[NDArray[Any]] = [
+        random.normal(size=shape),
+        random.choice([0.0, -0.0, 255.0, -255.0, 1e-30, 1e4], shape),
+        random.uniform(0, 255, shape),
+        np.full(shape, 1e6),
+        *(np.full(shape, number) for number in (0.0, 1.0, 255.0, -1e-40)),
+        random.choice([-1e6, 1e6], shape),
+    ]
+    rows += [random.normal(scale=2.0**index, size=shape) for index in (-4, 4, 10)]
+    assert len(rows) == FLOAT_SAMPLES
+    return [{value.name: row.astype(np.float32)} for row in rows]
+
+
+def float_bits(content: bytes, level: object, rows: list[dict[str, NDArray[Any]]]) -> list[NDArray[np.uint32]]:
+    """The bits of the first output for each row, in one thread."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return [session.run(None, row)[0].view(np.uint32) for row in rows]
+
+
 def different(found: list[NDArray[Any]], expected: list[NDArray[Any]]) -> int:
     assert [array.shape for array in found] == [array.shape for array in expected]
     assert [array.dtype for array in found] == [array.dtype for array in expected]
@@ -87,6 +122,20 @@ def test_onnx_to_onnx(assets: Path, name: str, form: str) -> None:
     written = mrqc.emit_onnx(module, form)
     onnx.checker.check_model(onnx.load_from_string(written))
     assert different(in_onnxruntime(written, rows), in_onnxruntime(path.read_bytes(), rows)) == 0
+
+
+@pytest.mark.parametrize("level", ["ORT_DISABLE_ALL", "ORT_ENABLE_ALL"])
+@pytest.mark.parametrize("name", FLOAT)
+def test_floats_keep_every_bit(assets: Path, name: str, level: str) -> None:
+    path = assets / "models" / f"{name}.onnx"
+    module = mrqc.load(path)
+    rows = floats(module)
+    written = mrqc.emit_onnx(module)
+    onnx.checker.check_model(onnx.load_from_string(written))
+    optimization = getattr(onnxruntime.GraphOptimizationLevel, level)
+    expected = float_bits(path.read_bytes(), optimization, rows)
+    assert different(float_bits(written, optimization, rows), expected) == 0
+    assert len({bits.tobytes() for bits in expected}) > FLOAT_SAMPLES // 2
 
 
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])

@@ -111,6 +111,27 @@ def test_max_pool2d(case: tuple[Window, int, int], seed: int) -> None:
 
 
 @ENGINES
+@settings(max_examples=15)
+@given(st.integers(2, 5), st.sampled_from((0.0, 1e-5, 0.5)), SEEDS)
+def test_batch_normalization(engine: Engine, rank: int, epsilon: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    images = random.normal(size=(2, 3, 4, 2)[: rank - 1] + (5,)).astype(np.float32)
+    parameters = [stored(TensorType((5,), FLOAT), seed + index) for index in range(3)]
+    variance = (random.uniform(0.1, 3.0, 5).astype(np.float32), FLOAT)
+    module = module_of(
+        [TensorType(images.shape, FLOAT)],
+        lambda x, s, b, m, v: nn.BatchNormalization(x, s, b, m, v, epsilon),
+        [*parameters, variance],
+    )
+    inputs = {"x": np.ascontiguousarray(np.moveaxis(images, -1, 1))}
+    inputs |= {name: array for name, (array, _) in zip("sbmv", [*parameters, variance], strict=True)}
+    expected = engine(one_node("BatchNormalization", inputs, epsilon=epsilon), inputs)
+    found = ReferenceProgram(module).run(images)["y"]
+    assert found.dtype == np.float32
+    assert np.allclose(np.moveaxis(found, -1, 1), expected, rtol=1e-5, atol=1e-5)
+
+
+@ENGINES
 @pytest.mark.parametrize("zero_point", [0, 128, 255])
 def test_quantize_linear_rounds_half_to_even_and_saturates(engine: Engine, zero_point: int) -> None:
     # Halves of the scale, far beyond both ends; exact in single precision.
