@@ -115,7 +115,7 @@ def test_max_pool2d(case: tuple[Window, int, int], seed: int) -> None:
 @given(st.integers(2, 5), st.sampled_from((0.0, 1e-5, 0.5)), SEEDS)
 def test_batch_normalization(engine: Engine, rank: int, epsilon: float, seed: int) -> None:
     random = np.random.default_rng(seed)
-    images = random.normal(size=(2, 3, 4, 2)[: rank - 1] + (5,)).astype(np.float32)
+    images = random.normal(size=(*(2, 3, 4, 2)[: rank - 1], 5)).astype(np.float32)
     parameters = [stored(TensorType((5,), FLOAT), seed + index) for index in range(3)]
     variance = (random.uniform(0.1, 3.0, 5).astype(np.float32), FLOAT)
     module = module_of(
