@@ -1,6 +1,6 @@
 # make demo          lower, compile, verify and evaluate the digits example
 # make test          the test suite
-# make single-ops    generated models of one TFLite operator each, compared with LiteRT; prints how many
+# make single-ops    generated models of one operator each, compared with LiteRT and ONNX Runtime; prints how many
 # make check         lint, format and types
 # make train-digits  train and quantize the digits example again
 #
@@ -24,7 +24,8 @@ test: $(STAMP)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
 
 single-ops: $(STAMP)
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/frontends/tflite/test_single_ops.py
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 \
+		tests/frontends/tflite/test_single_ops.py tests/frontends/onnx/test_onnx_single_ops.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis profiles, and where models and data are."""
+"""What all tests share: hypothesis profiles, where models and data are, and the list of single operators at the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from single_op_counts import pytest_terminal_summary as pytest_terminal_summary
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -31,6 +31,8 @@ NUMPY: dict[str, Any] = {"i8": np.int8, "u8": np.uint8}
 ELEMENT_TYPES = {"i8": TensorProto.INT8, "u8": TensorProto.UINT8}
 MICROSOFT = "com.microsoft"
 
+_ON_CODES = ("QLinear", "QGemm", "MaxPool")
+
 SAFE_SESSION: dict[str, dict[str, str]] = {
     # On a processor without VNNI the kernels for u8 times i8 add two products in 16 bits, and saturate. This entry
     # makes the runtime turn such weights into u8, whose kernels are exact.
@@ -56,6 +58,11 @@ class OnnxCases:
     operator: str
     dtype: str
     strategy: SearchStrategy[SingleOnnxCase]
+
+    @property
+    def form(self) -> str:
+        """Whether the operator works on codes, or between DequantizeLinear and QuantizeLinear."""
+        return "QOperator" if self.operator.startswith(_ON_CODES) else "QDQ"
 
     def __str__(self) -> str:
         return f"{self.operator}-{self.dtype}"

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from all_cases import ALL_CASES, BUILTINS
+from single_op_counts import SingleOpCount
 from single_ops import check, examples_for
+
+FORM, ORACLE = "TensorFlow Lite", "LiteRT's reference kernels"
 
 
 @pytest.mark.parametrize("builtin", BUILTINS)
@@ -14,7 +17,8 @@ def test_the_runtime_agrees(builtin: str, record_property: Callable[[str, object
     for cases, outcome in check(builtin).items():
         assert outcome.simulated >= examples_for(cases) // 2, "the strategy finds too few different cases"
         if cases.target is not None:
-            record_property("single_op", (builtin, cases.dtype, outcome.simulated, outcome.compiled))
+            count = SingleOpCount(FORM, ORACLE, builtin, cases.dtype, outcome.simulated, outcome.compiled)
+            count.record(record_property)
 
 
 def test_no_operator_and_type_is_registered_twice() -> None:
