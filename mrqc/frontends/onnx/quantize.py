@@ -64,8 +64,8 @@ def quantized_element(site: Site, dtype: DType, shape: tuple[int, ...]) -> Eleme
     Raises:
         UnsupportedNodeError: They are computed, in blocks, of the wrong shape, or no valid quantization.
     """
-    if site.integer("block_size", 0):
-        raise UnsupportedNodeError(*_BLOCKS)
+    if block_size := site.integer("block_size", 0):
+        raise UnsupportedNodeError(f"block_size {block_size}: {_BLOCKS[0]}", _BLOCKS[1])
     zero_points = site.plain_array(2, "zero point") if site.has_operand(2) else None
     return element_from(site.plain_array(1, "scale"), zero_points, dtype, shape, site.integer("axis", 1))
 
@@ -109,11 +109,13 @@ def element_from(
 def _result_dtype(site: Site) -> DType:
     """Return the type of a QuantizeLinear's codes: its zero point's, else ``output_dtype``, else u8."""
     numpy = site.plain_array(2, "zero point").dtype if site.has_operand(2) else None
-    wanted = site.integer("output_dtype", 0)
-    if numpy is None and wanted:
-        numpy = numpy_type(wanted)
-        if numpy is None:
+    if wanted := site.integer("output_dtype", 0):
+        named = numpy_type(wanted)
+        if named is None:
             raise UnsupportedNodeError(f"codes of element type {element_type_name(wanted)} are not supported")
+        if numpy not in (None, named):
+            raise UnsupportedNodeError(f"output_dtype is {element_type_name(wanted)}, the zero point {numpy}")
+        numpy = named
     dtype = DType.U8 if numpy is None else DType.of(numpy)
     if dtype is None or dtype not in (DType.I8, DType.U8, DType.I16):
         raise UnsupportedNodeError(f"codes of type {numpy} are not supported")

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import NDArray
-from onnx import TensorProto
-from onnx_models import Graph
+from onnx import ModelProto, TensorProto
+from onnx_models import Graph, for_onnxruntime
 
 import mrqc
 
@@ -129,7 +129,7 @@ def session_of(
 
 def compare_case(drawn: SingleOnnxCase, config: dict[str, str]) -> None:
     """Assert that the simulator gives the bytes of ONNX Runtime."""
-    session = session_of(drawn.content, config)
+    session = session_of(for_onnxruntime(ModelProto.FromString(drawn.content)), config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "single.onnx"
         path.write_bytes(drawn.content)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import TensorProto
-from onnx_models import Graph, run_in_double_precision
+from onnx_models import OPSETS, Graph, run_in_double_precision, run_onnxruntime
 
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.errors import InputError
@@ -243,7 +243,62 @@ def test_scales_in_blocks_are_refused(tmp_path: Path) -> None:
     graph = Graph(opset=21)
     scale = graph.constant(np.ones((1, 2), np.float32))
     graph.output(graph.node("QuantizeLinear", graph.input("x", (1, 4)), scale, block_size=2), TensorProto.UINT8)
-    assert "blocks" in refused(graph, tmp_path)
+    assert "block_size 2: scales in blocks are not supported" in refused(graph, tmp_path)
+
+
+def quantize_alone(**attributes: int) -> Graph:
+    """Return a QuantizeLinear of the newest operator set, to u8 by its zero point."""
+    graph = Graph(OPSETS[-1])
+    graph.output(graph.quantize(graph.input("x", (1, 4)), 0.5, 3, **attributes), TensorProto.UINT8)
+    return graph
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"saturate": 0},
+        {"precision": TensorProto.FLOAT},
+        {"block_size": 0},
+        {"output_dtype": TensorProto.UINT8},
+    ],
+    ids=str,
+)
+def test_newer_attributes_that_change_nothing_for_integers(attributes: dict[str, int], tmp_path: Path) -> None:
+    x = np.float32([[-9, 0.25, 0.75, 200]])
+    graph = quantize_alone(**attributes)
+    (found,) = ReferenceProgram(import_onnx(graph.save(tmp_path))).run({"x": x}).values()
+    (wanted,) = run_onnxruntime(graph.model(), {"x": x}).values()
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"precision": TensorProto.FLOAT16}, "precision FLOAT16 is not supported (FLOAT is)"),
+        ({"output_dtype": TensorProto.INT8}, "output_dtype is INT8, the zero point uint8"),
+        ({"output_dtype": TensorProto.INT4}, "codes of element type INT4 are not supported"),
+        ({"output_dtype": TensorProto.FLOAT8E4M3FN}, "codes of element type FLOAT8E4M3FN are not supported"),
+    ],
+)
+def test_newer_attributes_are_refused_by_name(attributes: dict[str, int], message: str, tmp_path: Path) -> None:
+    assert message in refused(quantize_alone(**attributes), tmp_path)
+
+
+def test_results_of_half_precision_are_refused(tmp_path: Path) -> None:
+    graph = Graph(OPSETS[-1])
+    x = graph.input("x", (1, 4), TensorProto.UINT8)
+    graph.output(graph.dequantize(x, 0.5, 3, output_dtype=TensorProto.FLOAT16), TensorProto.FLOAT16)
+    assert "output_dtype FLOAT16 is not supported (FLOAT is)" in refused(graph, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["INT4", "UINT4", "FLOAT8E5M2", "FLOAT4E2M1"])
+def test_weights_of_newer_types_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    graph = Graph(OPSETS[-1])
+    stored = TensorProto(name="stored", data_type=TensorProto.DataType.Value(name), dims=[4, 2], int32_data=[0] * 8)
+    graph.initializers.append(stored)
+    weight = graph.node("DequantizeLinear", "stored", graph.constant(np.float32(0.5)))
+    graph.output(graph.node("MatMul", graph.input("x", (1, 4)), weight))
+    assert f"initializer 'stored': element type {name} is not supported" in refused(graph, tmp_path)
 
 
 def test_an_axis_that_does_not_exist_is_refused(tmp_path: Path) -> None:
