@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
+from onnx_models import means
 from onnx_single_ops import SingleOnnxCase, SingleOp, onnx_cases
 
 
@@ -59,11 +60,11 @@ def prelu(draw: DrawFn, dtype: str) -> SingleOnnxCase:
     return _finish(op, op.graph.node("PRelu", _reals(op, "x", shape, scale), slopes), _near(op, scale))
 
 
-def _unary(op_type: str, result: tuple[float, float], **bounds: tuple[float, float]) -> None:
+def _unary(op_type: str, result: tuple[float, float], oldest: int = 13, **bounds: tuple[float, float]) -> None:
     """Register a function of one tensor: logarithms of its results' scales, and bounds of its attributes."""
 
     def drawn(draw: DrawFn, dtype: str) -> SingleOnnxCase:
-        op = SingleOp.new(draw, dtype)
+        op = SingleOp.new(draw, dtype, oldest)
         attributes: dict[str, Any] = {name: draw(st.floats(*limits, width=32)) for name, limits in bounds.items()}
         reals = op.graph.node(op_type, _reals(op, "x", _shape(op), op.scale(-7, -2)), **attributes)
         return _finish(op, reals, op.scale(*result))
@@ -74,7 +75,7 @@ def _unary(op_type: str, result: tuple[float, float], **bounds: tuple[float, flo
 _unary("Relu", (-7, -2))
 _unary("Sigmoid", (-9, -6))
 _unary("Tanh", (-8, -6))
-_unary("HardSwish", (-7, -2))
+_unary("HardSwish", (-7, -2), oldest=14)
 _unary("HardSigmoid", (-9, -6), alpha=(0.125, 1), beta=(0, 1))
 _unary("Elu", (-7, -2), alpha=(0.125, 2))
 _unary("LeakyRelu", (-7, -2), alpha=(0, 1))
@@ -151,8 +152,7 @@ def reduce_mean(draw: DrawFn, dtype: str) -> SingleOnnxCase:
     op = SingleOp.new(draw, dtype)
     shape = (1, op.integer(1, 9), op.integer(1, 12), op.integer(1, 12))
     scale = op.scale()
-    mean = op.graph.node("ReduceMean", _reals(op, "x", shape, scale), axes=[2, 3], keepdims=op.integer(0, 1))
-    return _finish(op, mean, _near(op, scale))
+    return _finish(op, means(op.graph, _reals(op, "x", shape, scale), op.integer(0, 1)), _near(op, scale))
 
 
 @onnx_cases("AveragePool", "u8", "i8")

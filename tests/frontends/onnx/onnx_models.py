@@ -124,6 +124,13 @@ class Graph:
         return path
 
 
+def means(graph: Graph, image: str, keep_dims: int) -> str:
+    """Add a ReduceMean over height and width; its axes are an attribute before opset 18."""
+    if graph.opset < 18:
+        return graph.node("ReduceMean", image, axes=[2, 3], keepdims=keep_dims)
+    return graph.node("ReduceMean", image, graph.constant(np.array([2, 3])), keepdims=keep_dims)
+
+
 def run_onnxruntime(
     model: ModelProto, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] = ()
 ) -> dict[str, NDArray[Any]]:

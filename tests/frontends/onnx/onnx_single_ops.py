@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
-from onnx_models import Graph, for_onnxruntime
+from onnx_models import OPSETS, Graph, for_onnxruntime
 
 import mrqc
 
@@ -160,8 +160,9 @@ class SingleOp:
     graph: Graph
 
     @classmethod
-    def new(cls, draw: DrawFn, dtype: str, opset: int = 17) -> SingleOp:
-        graph = Graph(opset)
+    def new(cls, draw: DrawFn, dtype: str, oldest: int = 13) -> SingleOp:
+        """Begin a file of some operator set from ``oldest`` on."""
+        graph = Graph(draw(st.sampled_from(OPSETS[OPSETS.index(oldest) :])))
         graph.extra_domains.append(MICROSOFT)
         return cls(draw, dtype, graph)
 

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto
-from onnx_models import OPSETS, Graph, assert_valid, for_onnxruntime
+from onnx_models import OPSETS, Graph, assert_valid, for_onnxruntime, means
 
 import mrqc
 from mrqc.errors import InputError
@@ -132,12 +132,10 @@ def functions(graph: Graph) -> str:
     x = graph.input("x", (1, 4, 6, 6))
     image = graph.requantize(x, 0.03, 100)
     image = graph.requantize(graph.node("LeakyRelu", image, alpha=0.1), 0.031, 20)
-    axes = {"axes": [2, 3]} if graph.opset < 18 else {}
-    where = [] if axes else [graph.constant(np.array([2, 3]))]
-    means = graph.requantize(graph.node("ReduceMean", image, *where, keepdims=1, **axes), 0.0171, 10)
-    gate = graph.requantize(graph.node("Sigmoid", means), 1 / 256, 0)
+    rows = graph.requantize(means(graph, image, keep_dims=1), 0.0171, 10)
+    gate = graph.requantize(graph.node("Sigmoid", rows), 1 / 256, 0)
     image = graph.requantize(graph.node("Mul", image, gate), 0.0233, 20)
-    return graph.requantize(graph.node("Sub", image, means), 0.0317, 90)
+    return graph.requantize(graph.node("Sub", image, rows), 0.0317, 90)
 
 
 FLAVORS: dict[Callable[[Graph], str], int] = {

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx_models import OPSETS, Graph, assert_valid, for_onnxruntime
+from onnx_models import OPSETS, Graph, assert_valid, for_onnxruntime, means
 
 import mrqc
 
@@ -61,15 +61,8 @@ def network(graph: Graph) -> str:
     blocks = graph.node("SpaceToDepth", image, blocksize=2)
     image = graph.node("Concat", blocks, graph.node("HardSwish" if graph.opset >= 14 else "Sigmoid", blocks), axis=1)
     image = graph.node("DepthToSpace", image, blocksize=2, **({"mode": "CRD"} if graph.opset >= 11 else {}))
-    rows = means(graph, image)
+    rows = means(graph, image, keep_dims=0)
     return graph.node("LogSoftmax", graph.node("Dropout", rows), axis=1)
-
-
-def means(graph: Graph, image: str) -> str:
-    """Over height and width; the axes are an attribute before opset 18."""
-    if graph.opset < 18:
-        return graph.node("ReduceMean", image, axes=[2, 3], keepdims=0)
-    return graph.node("ReduceMean", image, graph.constant(np.array([2, 3])), keepdims=0)
 
 
 @pytest.mark.parametrize("opset", OPSETS)
