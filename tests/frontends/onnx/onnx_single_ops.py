@@ -117,6 +117,8 @@ def session_of(
     content: bytes | str, config: dict[str, str], optimized: Path | None = None
 ) -> onnxruntime.InferenceSession:
     """Return a session in one thread; what the runtime makes of the model goes into a file, if one is named."""
+    if isinstance(content, bytes):
+        content = for_onnxruntime(ModelProto.FromString(content))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -129,7 +131,7 @@ def session_of(
 
 def compare_case(drawn: SingleOnnxCase, config: dict[str, str]) -> None:
     """Assert that the simulator gives the bytes of ONNX Runtime."""
-    session = session_of(for_onnxruntime(ModelProto.FromString(drawn.content)), config)
+    session = session_of(drawn.content, config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "single.onnx"
         path.write_bytes(drawn.content)
