@@ -109,6 +109,17 @@ def test_clamps_become_codes() -> None:
     assert statement.location.sources == ("conv",)
 
 
+def test_strides_of_a_window_that_steps_nowhere_are_no_demand_on_the_target() -> None:
+    net = Network()
+    image = net.input((1, 9, 7, 2), 0.1, 0, DType.I8)
+    along = net.emit(nn.AveragePool2D(image, (9, 3), (9, 2), element=i8(0.1)), "along")
+    module = LowerToInt(SYM)(net.finish(net.emit(nn.AveragePool2D(along, (1, 2), (2, 1), element=i8(0.1)), "rest")))
+    assert [s.op.strides for s in module.graph.statements if isinstance(s.op, int_ops.AveragePool2D)] == [
+        (1, 2),
+        (1, 1),
+    ]
+
+
 def test_softmax_sums_to_one_and_keeps_the_order() -> None:
     net = Network()
     x = net.input((1, 1001), 0.1, 0, DType.I8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrqc.backends.tflite import activation, contraction, elementwise, layout, moves, normalization, pooling, reduction
+from mrqc.backends.tflite.biases import with_sums_as_biases
 from mrqc.backends.tflite.file import FileRecord
 from mrqc.backends.tflite.hybrid import with_codes_as_weights
 from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
@@ -28,7 +29,7 @@ def export_tflite(module: Module, description: str = "") -> bytes:
     Raises:
         TargetError: Statements that no operator of TFLite computes, all of them.
     """
-    module = with_codes_as_weights(module)
+    module = with_sums_as_biases(with_codes_as_weights(module))
     graph = (with_signed_codes(module) if needs_signed_codes(module) else module).graph
     constants = {s.result: s.op.value for s in graph.statements if isinstance(s.op, nn.Constant)}
     writer = Writer(FileRecord(module.name, description), constants)
