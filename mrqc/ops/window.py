@@ -83,13 +83,3 @@ def pool_shape(input_: Value, window: Window) -> tuple[int, int, int, int]:
     batch, height, width, channels = input_.type.shape
     rows, columns = window.output_size(height, width)
     return (batch, rows, columns, channels)
-
-
-def strides_of_one_window(window: Window, height: int, width: int) -> tuple[int, int]:
-    """Return the strides, other than 1 for a single unpadded window over all of an image.
-
-    No step is taken, so that the result is the same; a pool with steps of 1 over the whole image is a global one.
-    """
-    if window.kernel != (height, width) or window.is_padded or window.strides != (1, 1):
-        return window.strides
-    return window.kernel if window.kernel != (1, 1) else (2, 2)

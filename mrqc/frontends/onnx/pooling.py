@@ -8,7 +8,7 @@ from mrqc.frontends.onnx.site import NodeRule, Site
 from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor, UnsupportedNodeError
 from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES, read_window
 from mrqc.ops import nn
-from mrqc.ops.window import Window, strides_of_one_window
+from mrqc.ops.window import Window
 
 
 def import_average_pool(site: Site) -> Tensor:
@@ -18,7 +18,7 @@ def import_average_pool(site: Site) -> Tensor:
     op = nn.AveragePool2D(
         site.nhwc(image),
         window.kernel,
-        strides_of_one_window(window, *image.shape[2:]),
+        window.strides,
         window.padding,
         bool(site.integer("count_include_pad", 0)),
     )

@@ -14,7 +14,6 @@ from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor, U
 from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES
 from mrqc.ir.op import Value
 from mrqc.ops import nn
-from mrqc.ops.window import strides_of_one_window
 
 _DOMAIN = "com.microsoft"
 
@@ -67,7 +66,7 @@ def import_qlinear_average_pool(site: Site) -> Tensor:
     op = nn.AveragePool2D(
         site.nhwc(image),
         window.kernel,
-        strides_of_one_window(window, *image.shape[2:]),
+        window.strides,
         window.padding,
         bool(site.integer("count_include_pad", 0)),
         element=result_element(site, 3, 4, image.value.type.dtype),

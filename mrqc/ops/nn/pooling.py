@@ -37,10 +37,10 @@ class AveragePool2D(Op):
 
     @property
     def is_global(self) -> bool:
-        """Whether it is a global pool, whose floats runtimes add up in another order than those of a large window.
+        """Whether it is a global pool: one window, the whole image, and steps of 1.
 
-        One window over the whole image takes no step. That the steps are 1 all the same marks a global pool; frontends
-        give a large window other steps (:func:`mrqc.ops.window.strides_of_one_window`).
+        The window takes no step, but ONNX Runtime adds up floats in an order of its own where steps are 1: that of
+        its global pool.
         """
         return self.covers_image and self.strides == (1, 1)
 
