@@ -65,6 +65,12 @@ _FUNCTIONS: Mapping[type[Op], tuple[Callable[[Value, Element], Op], float | None
     nn.Sigmoid: (nn.Sigmoid, 0.0, 1.0),
     nn.Tanh: (nn.Tanh, -1.0, 1.0),
     nn.HardSwish: (nn.HardSwish, -0.5, None),
+    nn.Gelu: (lambda value, element: nn.Gelu(value, True, element), -0.25, None),
+    nn.Abs: (nn.Abs, 0.0, None),
+    nn.Exp: (nn.Exp, 0.0, 8.0),
+    nn.Log: (nn.Log, -4.0, 4.0),
+    nn.Sqrt: (nn.Sqrt, 0.0, None),
+    nn.Rsqrt: (nn.Rsqrt, 0.0, 4.0),
     nn.HardSigmoid: (lambda value, element: nn.HardSigmoid(value, single_precision(0.2), 0.5, element), 0.0, 1.0),
 }
 for _op, _parts in _FUNCTIONS.items():

@@ -87,6 +87,15 @@ def nn_mul(draft: Draft, operand: Value) -> Value:
     return draft.emit(nn.Mul(operand, other, clamp=clamp, element=draft.element_for(spread)), spread)
 
 
+@strategy_for(nn.SquaredDifference, accepts=is_quantized)
+def nn_squared_difference(draft: Draft, operand: Value) -> Value:
+    """Append the square of a difference."""
+    other = _second_operand(draft, operand, nn_constant)
+    first, second = draft.spreads[operand], draft.spreads[other]
+    spread = Spread(0.0, max(first.low - second.high, first.high - second.low, key=abs) ** 2)
+    return draft.emit(nn.SquaredDifference(operand, other, draft.element_for(spread)), spread)
+
+
 def _nn_extremum(extremum: type[nn.Maximum | nn.Minimum]) -> Extend:
     def extend(draft: Draft, operand: Value) -> Value:
         """Append the greater or the lesser of a value and a constant of the same scale."""

@@ -44,6 +44,10 @@ def misread(op: Op, format_: str) -> bool:
     by some codes where a row is long. ONNX Runtime's QLinearSoftmax, which it also makes of a quantized Softmax, gives
     0 for the probability 1 of a row of one unsigned element.
     """
+    if isinstance(op, nn.Sqrt | nn.Rsqrt) and format_ == "tflite":
+        # Below zero it gives up.
+        quantization = op.input.type.quantization
+        return quantization is None or quantization.zero_point > op.input.type.dtype.minimum
     if isinstance(op, nn.Sum):
         return format_ == "tflite" and op.input.type.dtype is DType.I8
     if isinstance(op, nn.LogSoftmax):

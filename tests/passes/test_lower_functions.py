@@ -17,6 +17,9 @@ from mrqc.targets import load_target
 
 SOURCE = Element.per_tensor(DType.I8, 0.0625)
 RESULT = Element.per_tensor(DType.I8, 0.03125)
+BYTES = Element.per_tensor(DType.U8, 0.0625, 128)
+WIDE = Element.per_tensor(DType.I16, 0.0625, 1)
+FINE = Element.per_tensor(DType.I8, 2.0**-25)
 
 FUNCTIONS: dict[str, Callable[[Value, Element], Op]] = {
     "leaky_relu": lambda x, element: nn.LeakyRelu(x, 0.1, element),
@@ -24,6 +27,13 @@ FUNCTIONS: dict[str, Callable[[Value, Element], Op]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
     "hard_swish": nn.HardSwish,
+    "gelu": lambda x, element: nn.Gelu(x, False, element),
+    "approximate_gelu": lambda x, element: nn.Gelu(x, True, element),
+    "abs": nn.Abs,
+    "exp": nn.Exp,
+    "log": nn.Log,
+    "sqrt": nn.Sqrt,
+    "rsqrt": nn.Rsqrt,
     "hard_sigmoid": lambda x, element: nn.HardSigmoid(x, 0.2, 0.5, element),
 }
 
@@ -67,6 +77,14 @@ def test_a_difference_is_an_addition_with_a_negative_multiplier(target: str) -> 
         ("tflite", lambda x: nn.Sigmoid(x, RESULT), (SOURCE,), "has a result of scale 1/256"),
         ("tflite", lambda x: nn.Softmax(x, 1.0, RESULT), (SOURCE,), "must result in codes of scale 0.00390625"),
         ("tflite", lambda x: nn.Elu(x, 0.5, RESULT), (SOURCE,), "an ELU with alpha 1"),
+        ("tflite", lambda x: nn.Exp(x, BYTES), (BYTES,), "no such function of u8 codes"),
+        ("tflite", lambda x: nn.Log(x, RESULT), (BYTES,), "from u8 to i8; the runtime keeps the type"),
+        ("tflite", lambda x: nn.Gelu(x, True, WIDE), (WIDE,), "have zero points of 0"),
+        ("tflite", lambda x: nn.Rsqrt(x, FINE), (FINE,), "overflows the runtime's 32 bits"),
+        ("tflite", lambda x, y: nn.SquaredDifference(x, y, BYTES), (BYTES, BYTES), "the runtime has it for these"),
+        ("tflite", lambda x, y: nn.SquaredDifference(x, y, FINE), (SOURCE, SOURCE), "the runtime gives up"),
+        ("sym-npu", lambda x, y: nn.SquaredDifference(x, y, RESULT), (SOURCE, SOURCE), "the square of a difference"),
+        ("onnxruntime", lambda x, y: nn.SquaredDifference(x, y, RESULT), (SOURCE, SOURCE), "computes it in floats"),
         ("sym-npu", lambda x, y: nn.Prelu(x, y, RESULT), (SOURCE, SOURCE), "a PReLU"),
         ("sym-npu", lambda x: nn.LogSoftmax(x, RESULT), (SOURCE,), "a log-softmax"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mrqc.backends.onnx.site import BYTES, ONNX_EXPORTS, Site
@@ -63,6 +65,40 @@ def export_function(op: Op, site: Site) -> None:
         site.define_codes(site.node(f"QLinear{type(op).__name__}", inputs, MICROSOFT, **attributes), layout)
         return
     site.define(site.node(type(op).__name__, [site.writer.real(op.input, layout)], **attributes), layout)
+
+
+@ONNX_EXPORTS.register(nn.Abs, nn.Exp, nn.Log, nn.Sqrt, nn.Rsqrt)
+def export_elementary(op: Op, site: Site) -> None:
+    """The operator of the same name, over reals, behind a ``Relu`` where only codes from zero up have a result."""
+    assert isinstance(op, nn.Abs | nn.Exp | nn.Log | nn.Sqrt | nn.Rsqrt)
+    layout = site.common_layout(op.input)
+    real = site.writer.real(op.input, layout)
+    if isinstance(op, nn.Log | nn.Sqrt | nn.Rsqrt) and op.element.is_quantized:
+        real = site.node("Relu", [real])
+    if isinstance(op, nn.Rsqrt):
+        site.define(site.node("Reciprocal", [site.node("Sqrt", [real])]), layout)
+    else:
+        site.define(site.node(type(op).__name__, [real]), layout)
+
+
+@ONNX_EXPORTS.register(nn.Gelu)
+def export_gelu(op: Op, site: Site) -> None:
+    """Half the operand times one more than ``Erf`` or ``Tanh``, as the operator set that is written has no ``Gelu``."""
+    assert isinstance(op, nn.Gelu)
+    layout = site.common_layout(op.input)
+    real = site.writer.real(op.input, layout)
+    constants = {"half": 0.5, "one": 1.0, "root_of_half": math.sqrt(0.5), "cubed": 0.044715}
+    constants["root"] = math.sqrt(2 / math.pi)
+    half, one, root_of_half, cubed, root = (
+        site.writer.initializer(name, np.array(number, np.float32)) for name, number in constants.items()
+    )
+    if op.approximate:
+        cube = site.node("Mul", [site.node("Mul", [real, real]), site.node("Mul", [real, cubed])])
+        share = site.node("Tanh", [site.node("Mul", [site.node("Add", [real, cube]), root])])
+    else:
+        share = site.node("Erf", [site.node("Mul", [real, root_of_half])])
+    halved = site.node("Mul", [real, half])
+    site.define(site.node("Mul", [halved, site.node("Add", [share, one])]), layout)
 
 
 @ONNX_EXPORTS.register(nn.HardSwish)

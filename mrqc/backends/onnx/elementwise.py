@@ -37,6 +37,15 @@ def export_binary(op: Op, site: Site) -> None:
     site.define(site.node(kind, reals), layout, clamp)
 
 
+@ONNX_EXPORTS.register(nn.SquaredDifference)
+def export_squared_difference(op: Op, site: Site) -> None:
+    """``Sub`` and ``Mul``, over reals."""
+    assert isinstance(op, nn.SquaredDifference)
+    layout = site.common_layout(op.lhs, op.rhs)
+    difference = site.node("Sub", [site.writer.real(operand, layout) for operand in (op.lhs, op.rhs)])
+    site.define(site.node("Mul", [difference, difference]), layout)
+
+
 @ONNX_EXPORTS.register(nn.Prelu)
 def export_prelu(op: Op, site: Site) -> None:
     """``PRelu``, over reals."""

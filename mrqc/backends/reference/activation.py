@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -11,7 +12,23 @@ from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.reference.grid import Grid, Real, real_values
 from mrqc.backends.reference.rules import RULES
 from mrqc.ir import Value
-from mrqc.ops.nn import Clip, Elu, HardSigmoid, HardSwish, LeakyRelu, LogSoftmax, Sigmoid, Softmax, Tanh
+from mrqc.ops.nn import (
+    Abs,
+    Clip,
+    Elu,
+    Exp,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Log,
+    LogSoftmax,
+    Rsqrt,
+    Sigmoid,
+    Softmax,
+    Sqrt,
+    Tanh,
+)
 
 
 @RULES.register(Clip)
@@ -26,11 +43,31 @@ def clip(op: Clip, _: Mapping[Value, Array]) -> Kernel:
 
 
 Function: TypeAlias = Callable[[Real], Real]
-_Unary: TypeAlias = LeakyRelu | Elu | Sigmoid | Tanh | HardSwish | HardSigmoid
+_Activation: TypeAlias = LeakyRelu | Elu | Sigmoid | Tanh | HardSwish | HardSigmoid | Gelu
+_Elementary: TypeAlias = Abs | Exp | Log | Sqrt | Rsqrt
+_Unary: TypeAlias = _Activation | _Elementary
 
 
 def real_function(op: _Unary) -> Function:
     """Return what the op computes of real numbers."""
+    return _elementary(op) if isinstance(op, Abs | Exp | Log | Sqrt | Rsqrt) else _activation(op)
+
+
+def _elementary(op: _Elementary) -> Function:
+    match op:
+        case Abs():
+            return np.abs
+        case Exp():
+            return np.exp
+        case Log():
+            return lambda x: np.log(np.maximum(x, 0.0))
+        case Sqrt():
+            return lambda x: np.sqrt(np.maximum(x, 0.0))
+        case Rsqrt():
+            return lambda x: 1.0 / np.sqrt(np.maximum(x, 0.0))
+
+
+def _activation(op: _Activation) -> Function:
     match op:
         case LeakyRelu(alpha=alpha):
             return lambda x: np.where(x < 0, alpha * x, x)
@@ -45,16 +82,27 @@ def real_function(op: _Unary) -> Function:
             return lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0
         case HardSigmoid(alpha=alpha, beta=beta):
             return lambda x: np.clip(alpha * x + beta, 0.0, 1.0)
+        case Gelu(approximate=True):
+            return lambda x: 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
+        case Gelu():
+            # The complement keeps its digits far below zero.
+            return lambda x: 0.5 * x * _complementary_error(-math.sqrt(0.5) * x)
 
 
-@RULES.register(LeakyRelu, Elu, Sigmoid, Tanh, HardSwish, HardSigmoid)
+def _complementary_error(x: Real) -> Real:
+    return np.fromiter(map(math.erfc, x.reshape(-1).tolist()), np.float64, x.size).reshape(x.shape)
+
+
+@RULES.register(LeakyRelu, Elu, Sigmoid, Tanh, HardSwish, HardSigmoid, Gelu, Abs, Exp, Log, Sqrt, Rsqrt)
 def function(op: _Unary, _: Mapping[Value, Array]) -> Kernel:
     """Return the kernel of a function of one number."""
     grid = Grid(op.element, op.input.type.rank)
     apply = real_function(op)
 
     def kernel(array: Array) -> Array:
-        return grid.encode(apply(real_values(array, op.input.type)) / grid.unit)
+        # Infinite is what saturates: an exponential, the logarithm of zero.
+        with np.errstate(over="ignore", divide="ignore"):
+            return grid.encode(apply(real_values(array, op.input.type)) / grid.unit)
 
     return kernel
 

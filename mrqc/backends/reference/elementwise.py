@@ -10,7 +10,7 @@ from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.reference.grid import Grid, real_values
 from mrqc.backends.reference.rules import RULES
 from mrqc.ir import Value
-from mrqc.ops.nn import Add, Maximum, Minimum, Mul, Prelu, Sub
+from mrqc.ops.nn import Add, Maximum, Minimum, Mul, Prelu, SquaredDifference, Sub
 
 
 @RULES.register(Add, Sub)
@@ -21,6 +21,18 @@ def add(op: Add | Sub, _: Mapping[Value, Array]) -> Kernel:
 
     def kernel(lhs: Array, rhs: Array) -> Array:
         return grid.encode(combine(grid.units_of(lhs, op.lhs.type), grid.units_of(rhs, op.rhs.type)))
+
+    return kernel
+
+
+@RULES.register(SquaredDifference)
+def squared_difference(op: SquaredDifference, _: Mapping[Value, Array]) -> Kernel:
+    """Return the kernel of the square of a difference."""
+    grid = Grid(op.element, max(op.lhs.type.rank, op.rhs.type.rank))
+
+    def kernel(lhs: Array, rhs: Array) -> Array:
+        difference = real_values(lhs, op.lhs.type) - real_values(rhs, op.rhs.type)
+        return grid.encode(difference * difference / grid.unit)
 
     return kernel
 

@@ -100,6 +100,32 @@ def export_hard_swish(op: Op, site: Site) -> None:
     site.finish("HARD_SWISH", [site.operand(op.input)], Options("HardSwishOptions"))
 
 
+_ELEMENTARY: Mapping[type[Op], tuple[str, Options | None]] = {
+    nn.Abs: ("ABS", Options("AbsOptions")),
+    nn.Exp: ("EXP", Options("ExpOptions")),
+    nn.Log: ("LOG", None),
+    nn.Sqrt: ("SQRT", None),
+    nn.Rsqrt: ("RSQRT", None),
+}
+
+
+@TFLITE_EXPORTS.register(*_ELEMENTARY)
+def export_elementary(op: Op, site: Site) -> None:
+    """The operator of the same name, of floats and signed codes."""
+    assert isinstance(op, nn.Abs | nn.Exp | nn.Log | nn.Sqrt | nn.Rsqrt)
+    if DType.U8 in (op.input.type.dtype, op.element.dtype) or op.input.type.dtype is not op.element.dtype:
+        raise RefusalError(f"{op.mnemonic} from {op.input.type.dtype} to {op.element.dtype}: TFLite has signed codes")
+    builtin, options = _ELEMENTARY[type(op)]
+    site.finish(builtin, [site.operand(op.input)], options)
+
+
+@TFLITE_EXPORTS.register(nn.Gelu)
+def export_gelu(op: Op, site: Site) -> None:
+    """``GELU``."""
+    assert isinstance(op, nn.Gelu)
+    site.finish("GELU", [site.operand(op.input)], Options("GeluOptions", (("Approximate", op.approximate),)))
+
+
 @TFLITE_EXPORTS.register(nn.HardSigmoid)
 def refuse_hard_sigmoid(op: Op, site: Site) -> None:
     """Refuse: TFLite has none."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
-from mrqc.ir import Op
+from mrqc.errors import RefusalError
+from mrqc.ir import DType, Op
 from mrqc.ops import nn
 
 _GENERAL_KERNEL = (("PotScaleInt16", False),)
@@ -38,6 +39,15 @@ def export_extremum(op: Op, site: Site) -> None:
     builtin = "MAXIMUM" if isinstance(op, nn.Maximum) else "MINIMUM"
     inputs = [site.at(op.lhs, op.element), site.at(op.rhs, op.element)]
     site.finish(builtin, inputs, Options("MaximumMinimumOptions"))
+
+
+@TFLITE_EXPORTS.register(nn.SquaredDifference)
+def export_squared_difference(op: Op, site: Site) -> None:
+    """``SQUARED_DIFFERENCE``, of floats and i8."""
+    assert isinstance(op, nn.SquaredDifference)
+    if op.element.is_quantized and {op.lhs.type.dtype, op.rhs.type.dtype, op.element.dtype} != {DType.I8}:
+        raise RefusalError(f"the square of a difference of {op.lhs.type.dtype} codes: TFLite has it for i8")
+    site.finish("SQUARED_DIFFERENCE", [site.operand(op.lhs), site.operand(op.rhs)], Options("SquaredDifferenceOptions"))
 
 
 @TFLITE_EXPORTS.register(nn.Prelu)

@@ -35,6 +35,10 @@ _SIXTEEN_BIT: dict[str, int] = {
     "TRANSPOSE": 4,
     "LEAKY_RELU": 2,
     "SUM": 2,
+    "EXP": 2,
+    "LOG": 2,
+    "SQRT": 2,
+    "GELU": 2,
 }
 """Version for 16-bit tensors, where it is not 3."""
 

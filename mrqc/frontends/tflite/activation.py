@@ -9,6 +9,7 @@ from mrqc.frontends.tflite.site import Handler, Site, Support
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ops import nn
+from mrqc.ops.nn.activation import FunctionBase
 
 
 def import_softmax(site: Site) -> Value:
@@ -41,13 +42,19 @@ def import_elu(site: Site) -> Value:
     return site.emit(nn.Elu(value, element=site.real_element(value)))
 
 
-def _function(function: type[nn.Sigmoid | nn.Tanh | nn.HardSwish]) -> Handler:
+def _function(function: type[FunctionBase]) -> Handler:
     def import_function(site: Site) -> Value:
         """Floats or codes."""
         value = site.real_value(0)
         return site.emit(function(value, site.real_element(value)))
 
     return import_function
+
+
+def import_gelu(site: Site) -> Value:
+    """Floats or codes, by the error function or its approximation."""
+    value = site.real_value(0)
+    return site.emit(nn.Gelu(value, site.flag("approximate"), site.real_element(value)))
 
 
 def import_log_softmax(site: Site) -> Value:
@@ -67,6 +74,12 @@ ACTIVATION_RULES: Mapping[str, Support] = {
     "ELU": Support(import_elu, (1, 1)),
     "LOGISTIC": Support(_function(nn.Sigmoid), (1, 1)),
     "TANH": Support(_function(nn.Tanh), (1, 1)),
+    "GELU": Support(import_gelu, (1, 1), "GeluOptions", ("approximate",)),
+    "ABS": Support(_function(nn.Abs), (1, 1), "AbsOptions"),
+    "EXP": Support(_function(nn.Exp), (1, 1), "ExpOptions"),
+    "LOG": Support(_function(nn.Log), (1, 1)),
+    "SQRT": Support(_function(nn.Sqrt), (1, 1)),
+    "RSQRT": Support(_function(nn.Rsqrt), (1, 1)),
     "HARD_SWISH": Support(_function(nn.HardSwish), (1, 1), "HardSwishOptions"),
 }
 """Operators that apply a function to one tensor."""

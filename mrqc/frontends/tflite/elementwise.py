@@ -50,6 +50,11 @@ def import_minimum(site: Site) -> Value:
     return site.emit(nn.Minimum(*read_operands(site)))
 
 
+def import_squared_difference(site: Site) -> Value:
+    """Tensors that can be stretched over each other, floats or codes."""
+    return site.emit(nn.SquaredDifference(*read_operands(site)))
+
+
 def import_prelu(site: Site) -> Value:
     """Floats or codes, with a slope that can be stretched over the operand."""
     return site.emit(nn.Prelu(*read_operands(site)))
@@ -127,6 +132,7 @@ ELEMENTWISE_RULES: Mapping[str, Support] = {
     "MUL": Support(import_mul, (2, 2), "MulOptions", (FUSED,)),
     "MAXIMUM": Support(import_maximum, (2, 2), "MaximumMinimumOptions"),
     "MINIMUM": Support(import_minimum, (2, 2), "MaximumMinimumOptions"),
+    "SQUARED_DIFFERENCE": Support(import_squared_difference, (2, 2), "SquaredDifferenceOptions"),
     "PRELU": Support(import_prelu, (2, 2)),
     "NEG": Support(import_neg, (1, 1), "NegOptions"),
     "SQUARE": Support(import_square, (1, 1), "SquareOptions"),

@@ -6,20 +6,26 @@ half to even, saturating. An op whose operands and result are floats is the real
 
 from mrqc.ir.op import Op
 from mrqc.ops.nn.activation import (
+    Abs,
     Clip,
     Elu,
+    Exp,
+    Gelu,
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Log,
     LogSoftmax,
+    Rsqrt,
     Sigmoid,
     Softmax,
+    Sqrt,
     Tanh,
 )
 from mrqc.ops.nn.clamp import UNBOUNDED, intersect_clamps
 from mrqc.ops.nn.constant import Constant
 from mrqc.ops.nn.contraction import BatchMatMul, Conv2D, FullyConnected, TransposeConv2D
-from mrqc.ops.nn.elementwise import Add, Maximum, Minimum, Mul, Prelu, Sub
+from mrqc.ops.nn.elementwise import Add, Maximum, Minimum, Mul, Prelu, SquaredDifference, Sub
 from mrqc.ops.nn.layout import Concat, Mirror, MirrorPad, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.nn.normalization import BatchNormalization
 from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
@@ -37,6 +43,7 @@ NN_OPS: tuple[type[Op], ...] = (
     Add,
     Sub,
     Mul,
+    SquaredDifference,
     Maximum,
     Minimum,
     Prelu,
@@ -52,6 +59,12 @@ NN_OPS: tuple[type[Op], ...] = (
     Tanh,
     HardSwish,
     HardSigmoid,
+    Abs,
+    Exp,
+    Log,
+    Sqrt,
+    Rsqrt,
+    Gelu,
     Softmax,
     LogSoftmax,
     Reshape,
@@ -71,6 +84,7 @@ NN_OPS: tuple[type[Op], ...] = (
 __all__ = [
     "NN_OPS",
     "UNBOUNDED",
+    "Abs",
     "Add",
     "ArgMax",
     "AveragePool2D",
@@ -83,10 +97,13 @@ __all__ = [
     "Coordinates",
     "Dequantize",
     "Elu",
+    "Exp",
     "FullyConnected",
+    "Gelu",
     "HardSigmoid",
     "HardSwish",
     "LeakyRelu",
+    "Log",
     "LogSoftmax",
     "MaxPool2D",
     "Maximum",
@@ -102,9 +119,12 @@ __all__ = [
     "Reshape",
     "ResizeBilinear",
     "ResizeNearest",
+    "Rsqrt",
     "Sigmoid",
     "Slice",
     "Softmax",
+    "Sqrt",
+    "SquaredDifference",
     "Sub",
     "Sum",
     "Take",

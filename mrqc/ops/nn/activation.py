@@ -1,4 +1,4 @@
-"""``nn.clip`` (ReLU is a clip from 0 to infinity, ReLU6 one from 0 to 6) and ``nn.softmax``."""
+"""Functions of one tensor: ``nn.clip`` (ReLU is a clip from 0 to infinity), ``nn.exp``, ``nn.softmax`` and so on."""
 
 from __future__ import annotations
 
@@ -97,6 +97,61 @@ class HardSwish(FunctionBase):
     """``x * min(max(x + 3, 0), 6) / 6``, rounded once to ``element``."""
 
     mnemonic: ClassVar[str] = "nn.hard_swish"
+
+
+@dataclass(frozen=True)
+class Abs(FunctionBase):
+    """The magnitude of ``x``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.abs"
+
+
+@dataclass(frozen=True)
+class Exp(FunctionBase):
+    """``exp(x)``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.exp"
+
+
+@dataclass(frozen=True)
+class Log(FunctionBase):
+    """``log(max(x, 0))``, rounded once to ``element``: the least code for zero and below."""
+
+    mnemonic: ClassVar[str] = "nn.log"
+
+
+@dataclass(frozen=True)
+class Sqrt(FunctionBase):
+    """``sqrt(max(x, 0))``, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.sqrt"
+
+
+@dataclass(frozen=True)
+class Rsqrt(FunctionBase):
+    """``1 / sqrt(max(x, 0))``, rounded once to ``element``: the greatest code for zero and below."""
+
+    mnemonic: ClassVar[str] = "nn.rsqrt"
+
+
+@dataclass(frozen=True)
+class Gelu(Op):
+    """``x`` times the normal distribution's share below it, rounded once to ``element``.
+
+    Attributes:
+        input: The argument.
+        approximate: Whether the share is ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2`` instead.
+        element: Of the result.
+    """
+
+    mnemonic: ClassVar[str] = "nn.gelu"
+    input: Value
+    approximate: bool = False
+    element: Element = FLOAT
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,18 @@ class Sub(ArithmeticBase):
 
 
 @dataclass(frozen=True)
+class SquaredDifference(BinaryBase):
+    """``(lhs - rhs)**2`` over the reals, rounded once to ``element``."""
+
+    mnemonic: ClassVar[str] = "nn.squared_difference"
+    element: Element = FLOAT
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the common shape."""
+        return (TensorType(result_shape(self.lhs, self.rhs), self.element),)
+
+
+@dataclass(frozen=True)
 class Mul(ArithmeticBase):
     """``clamp(lhs * rhs)`` over the reals, rounded once to ``element``."""
 

@@ -36,7 +36,20 @@ def clamped(value: Value, clamp: tuple[float, float], site: Site) -> Value:
     return site.emit(int_ops.Clamp(value, low, high))
 
 
-@LOWERINGS.register(nn.LeakyRelu, nn.Elu, nn.Sigmoid, nn.Tanh, nn.HardSwish, nn.HardSigmoid)
+@LOWERINGS.register(
+    nn.LeakyRelu,
+    nn.Elu,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.HardSwish,
+    nn.HardSigmoid,
+    nn.Gelu,
+    nn.Abs,
+    nn.Exp,
+    nn.Log,
+    nn.Sqrt,
+    nn.Rsqrt,
+)
 def lower_function(op: Op, site: Site) -> Value:
     """A table of the reference's result for every code."""
     (operand,) = op.operands

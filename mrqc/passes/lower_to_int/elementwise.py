@@ -48,6 +48,13 @@ def lower_extremum(op: Op, site: Site) -> Value:
     return site.emit(extremum(op.lhs, op.rhs))
 
 
+@LOWERINGS.register(nn.SquaredDifference)
+def refuse_squared_difference(op: Op, site: Site) -> Value:
+    """Refuse: the difference would have to be rounded before it is squared."""
+    del op
+    raise RefusalError(f"the square of a difference has no integer form on {site.target.name}")
+
+
 @LOWERINGS.register(nn.Prelu)
 def lower_prelu(op: Op, site: Site) -> Value:
     """Refuse: the two slopes would need two multipliers."""

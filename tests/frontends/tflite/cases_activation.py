@@ -74,6 +74,47 @@ def elu(draw: DrawFn, dtype: str) -> SingleOpCase:
     return _rescaling(draw, "ELU", dtype)
 
 
+@operator_cases("ABS", "i8", "i16")
+def absolute(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _rescaling(draw, "ABS", dtype, options("AbsOptions"))
+
+
+@operator_cases("EXP", "i8", "i16")
+def exp(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _rescaling(draw, "EXP", dtype, options("ExpOptions"))
+
+
+@operator_cases("LOG", "i8", "i16")
+def log(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _rescaling(draw, "LOG", dtype)
+
+
+@operator_cases("SQRT", "i8", "i16")
+def sqrt(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _from_zero_up(draw, "SQRT", dtype)
+
+
+@operator_cases("RSQRT", "i8", "i16")
+def rsqrt(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _from_zero_up(draw, "RSQRT", dtype)
+
+
+@operator_cases("GELU", "u8", "i8", "i16")
+def gelu(draw: DrawFn, dtype: str) -> SingleOpCase:
+    return _rescaling(draw, "GELU", dtype, options("GeluOptions", approximate=draw(st.booleans())))
+
+
+def _from_zero_up(draw: DrawFn, builtin: str, dtype: str) -> SingleOpCase:
+    """Draw an operator on every code from zero up, below which the runtime gives up."""
+    operand, result = wide_scales(draw, dtype), wide_scales(draw, dtype)
+    codes = np.arange(operand.zero_points[0], np.iinfo(NUMPY[dtype]).max + 1)
+    codes = codes[:: max(1, codes.size // _WIDE_ROWS)]
+    file = TfliteFile()
+    index = file.input(dtype, (1, codes.size), operand, "x")
+    file.operator(builtin, [index], [file.output(dtype, (1, codes.size), result)], version=2)
+    return case(draw, file, ({"x": codes.reshape(1, -1).astype(NUMPY[dtype])},))
+
+
 @operator_cases("HARD_SWISH", "u8", "i8")
 def hard_swish(draw: DrawFn, dtype: str) -> SingleOpCase:
     operand = wide_scales(draw, dtype)

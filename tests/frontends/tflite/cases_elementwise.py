@@ -34,6 +34,15 @@ def mul(draw: DrawFn, dtype: str) -> SingleOpCase:
     return binary(draw, "MUL", dtype, (lhs, rhs, result), chosen)
 
 
+@operator_cases("SQUARED_DIFFERENCE", "i8")
+def squared_difference(draw: DrawFn, dtype: str) -> SingleOpCase:
+    lhs, rhs = some_scales(draw, dtype), some_scales(draw, dtype)
+    # The runtime asks for a multiplier below 1: twice the larger scale, squared, over the result's with its extra bits.
+    least = 1.001 * (2.0 * max(*lhs.scales, *rhs.scales)) ** 2 / (1 << 14)
+    result = some_scales(draw, dtype, low=least, high=max(2.0**4, 2.0**14 * least))
+    return binary(draw, "SQUARED_DIFFERENCE", dtype, (lhs, rhs, result), options("SquaredDifferenceOptions"))
+
+
 @operator_cases("MAXIMUM", "u8", "i8", "i16")
 def maximum(draw: DrawFn, dtype: str) -> SingleOpCase:
     scales = some_scales(draw, dtype)

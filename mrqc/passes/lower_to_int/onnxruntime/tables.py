@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.backends.reference.activation import real_function
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.numerics.float32 import Single
@@ -69,6 +70,19 @@ def lower_leaky_relu(op: Op, site: Site) -> Value:
         return np.where(reals >= 0, reals, alpha * reals)
 
     return looked_up(op.input, op.element, site, leaky_relu, site.limits(op.element))
+
+
+@ONNXRUNTIME_LOWERINGS.register(nn.Gelu, nn.Abs, nn.Exp, nn.Log, nn.Sqrt, nn.Rsqrt)
+def lower_elementary(op: Op, site: Site) -> Value:
+    """The function rounded to single precision; the runtime's own may differ in the last bit of that."""
+    assert isinstance(op, nn.Gelu | nn.Abs | nn.Exp | nn.Log | nn.Sqrt | nn.Rsqrt)
+    apply = real_function(op)
+
+    def function(reals: Single) -> Single:
+        with np.errstate(over="ignore", divide="ignore"):
+            return apply(reals.astype(np.float64)).astype(np.float32)
+
+    return looked_up(op.input, op.element, site, function, site.limits(op.element))
 
 
 @ONNXRUNTIME_LOWERINGS.register(nn.Sigmoid, nn.Tanh, nn.Elu, nn.HardSwish, nn.HardSigmoid)

@@ -4,6 +4,7 @@ from mrqc.ops import NN_OPS
 from mrqc.passes.lower_to_int.tflite import (
     activation,
     contraction,
+    elementary,
     elementwise,
     functions,
     layout,
@@ -18,6 +19,7 @@ from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 _RULE_MODULES = (
     activation,
     contraction,
+    elementary,
     elementwise,
     functions,
     layout,

@@ -8,7 +8,7 @@ from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.ops.int import OperandScaling
+from mrqc.ops.int import OperandScaling, Requantize
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
 from mrqc.passes.lower_to_int.tflite.multipliers import (
     activation_limits,
@@ -22,6 +22,9 @@ from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 
 _LEFT_SHIFTS = {DType.I8: 20, DType.U8: 20, DType.I16: 15}
 """Bits that both operands of an addition gain before they are rescaled."""
+
+_SQUARED_LEFT_SHIFT = 7
+"""Those that they gain before their difference is squared."""
 
 
 @TFLITE_LOWERINGS.register(nn.Add, nn.Sub)
@@ -58,6 +61,31 @@ def lower_mul(op: Op, site: Site) -> Value:
     limits = activation_limits(op.element, op.clamp)
     requantize = tflite_requantize(ratio, site, op.element, limits, products(op.lhs, op.rhs))
     return site.emit(int_ops.Mul(op.lhs, op.rhs, first.zero_point, second.zero_point, requantize, op.element))
+
+
+@TFLITE_LOWERINGS.register(nn.SquaredDifference)
+def lower_squared_difference(op: Op, site: Site) -> Value:
+    """The difference in units of twice the larger scale, with 7 more bits, which 16 bits hold; squared and rescaled."""
+    assert isinstance(op, nn.SquaredDifference)
+    if common_dtype(op.lhs, op.rhs, op.element) is not DType.I8:
+        raise RefusalError("the square of a difference of codes other than i8; the runtime has it for these")
+    first, second = per_tensor(op.lhs), per_tensor(op.rhs)
+    unit = 2.0 * max(first.scale, second.scale)
+    rounding = site.target.requantize.rounding
+    scalings: list[OperandScaling] = []
+    for quantization, sign in ((first, 1), (second, -1)):
+        factor = quantized_multiplier(quantization.scale / unit, rounding)
+        scalings.append(
+            OperandScaling(quantization.zero_point, _SQUARED_LEFT_SHIFT, sign * factor.multiplier, factor.shift)
+        )
+    wide = Element.per_tensor(DType.I16, unit / (1 << _SQUARED_LEFT_SHIFT))
+    unchanged = Requantize((1 << 30,), (30,), rounding, 0, DType.I16.minimum, DType.I16.maximum)
+    difference = site.emit(int_ops.RescaledAdd(op.lhs, op.rhs, scalings[0], scalings[1], unchanged, wide))
+    ratio = unit * unit / ((1 << 2 * _SQUARED_LEFT_SHIFT) * result_scale(op.element))
+    requantize = tflite_requantize(ratio, site, op.element, activation_limits(op.element))
+    if requantize.shift[0] < 31:
+        raise RefusalError("the result's scale is so much smaller than its operands' that the runtime gives up")
+    return site.emit(int_ops.Mul(difference, difference, 0, 0, requantize, op.element))
 
 
 @TFLITE_LOWERINGS.register(nn.Maximum, nn.Minimum)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mrqc.errors import RefusalError
 from mrqc.ir.dtype import DType
@@ -25,9 +22,8 @@ from mrqc.passes.lower_to_int.tflite.multipliers import (
     tflite_requantize,
 )
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
+from mrqc.passes.lower_to_int.tflite.single_precision import Singles, check_same_dtype, in_single_precision, rounded
 from mrqc.passes.lower_to_int.tflite.tables import Codes, every_code, lookup, requantized, scaled_by
-
-Singles: TypeAlias = NDArray[np.float32]
 
 _SIGMOID_STEPS = 24
 """Entries of the runtime's sigmoid table for each unit of its argument."""
@@ -40,7 +36,7 @@ def lower_leaky_relu(op: Op, site: Site) -> Value:
     """One multiplier for each side of zero."""
     assert isinstance(op, nn.LeakyRelu)
     source = per_tensor(op.input)
-    _same_dtype(op.input, op.element)
+    check_same_dtype(op.input, op.element)
     result = single(result_scale(op.element))
     limits = activation_limits(op.element)
     positive = tflite_requantize(float(single(source.scale) / result), site, op.element, limits, distances(op.input))
@@ -59,7 +55,7 @@ def lower_elu(op: Op, site: Site) -> Value:
         raise RefusalError("the runtime has an ELU with alpha 1, of i8 codes")
 
     def elu(x: Singles) -> Singles:
-        return np.where(x < 0, _rounded(np.expm1, np.minimum(x, 0)), x)
+        return np.where(x < 0, rounded(np.expm1, np.minimum(x, 0)), x)
 
     return in_single_precision(op.input, elu, op.element, site)
 
@@ -74,7 +70,7 @@ def lower_sigmoid(op: Op, site: Site) -> Value:
         raise RefusalError("the runtime's sigmoid of 8-bit codes has a result of scale 1/256")
 
     def sigmoid(x: Singles) -> Singles:
-        return single(1) / (single(1) + _rounded(np.exp, -x))
+        return single(1) / (single(1) + rounded(np.exp, -x))
 
     return in_single_precision(op.input, sigmoid, op.element, site)
 
@@ -85,7 +81,7 @@ def lower_tanh(op: Op, site: Site) -> Value:
     assert isinstance(op, nn.Tanh)
     if op.input.type.dtype is DType.I16:
         return lookup(op.input, _tanh_of_wide(_checked_wide(op.input, op.element)), op.element, site)
-    return in_single_precision(op.input, lambda x: _rounded(np.tanh, x), op.element, site)
+    return in_single_precision(op.input, lambda x: rounded(np.tanh, x), op.element, site)
 
 
 @TFLITE_LOWERINGS.register(nn.HardSigmoid)
@@ -98,7 +94,7 @@ def refuse(op: Op, site: Site) -> Value:
 def lower_hard_swish(op: Op, site: Site) -> Value:
     """In 16-bit fixed point."""
     assert isinstance(op, nn.HardSwish)
-    _same_dtype(op.input, op.element)
+    check_same_dtype(op.input, op.element)
     if op.input.type.dtype.bytes > 1:
         raise RefusalError("the runtime has a hard swish of 8-bit codes")
     source = per_tensor(op.input)
@@ -125,40 +121,6 @@ def lower_hard_swish(op: Op, site: Site) -> Value:
     assert op.element.quantization is not None
     codes = _shift_of_sixteen_bits(truncated, -output_exponent) + op.element.quantization.zero_point
     return lookup(op.input, codes, op.element, site)
-
-
-def in_single_precision(value: Value, function: Callable[[Singles], Singles], element: Element, site: Site) -> Value:
-    """Return a function of 8-bit codes by a table that is computed as the runtime fills its own.
-
-    Raises:
-        RefusalError: The codes are wider, or those of the result are others.
-    """
-    _same_dtype(value, element)
-    if value.type.dtype.bytes > 1:
-        raise RefusalError(f"the runtime has no such function of {value.type.dtype} codes")
-    source = per_tensor(value)
-    distances = (every_code(value.type.element) - source.zero_point).astype(np.float32)
-    units = function(single(source.scale) * distances) * (single(1) / single(result_scale(element)))
-    assert element.quantization is not None
-    # Beyond the codes any number saturates; as integers, the greatest would wrap around.
-    rounded = np.clip(_half_away(units), -(2.0**24), 2.0**24)
-    return lookup(value, rounded.astype(np.int64) + element.quantization.zero_point, element, site)
-
-
-def _rounded(function: Callable[[Any], Any], x: Singles) -> Singles:
-    """Return a function computed in double precision, rounded to single."""
-    with np.errstate(over="ignore"):
-        return function(x.astype(np.float64)).astype(np.float32)
-
-
-def _half_away(x: Singles) -> NDArray[np.float64]:
-    wide = x.astype(np.float64)
-    return np.copysign(np.floor(np.abs(wide) + 0.5), wide)
-
-
-def _same_dtype(value: Value, element: Element) -> None:
-    if value.type.dtype is not element.dtype:
-        raise RefusalError(f"from {value.type.dtype} to {element.dtype}; the runtime keeps the type")
 
 
 def _saturated(values: Codes) -> Codes:
@@ -191,7 +153,7 @@ def _checked_wide(value: Value, element: Element) -> float:
     Raises:
         RefusalError: A zero point is not 0, or the result's scale not 2**-15.
     """
-    _same_dtype(value, element)
+    check_same_dtype(value, element)
     source = per_tensor(value)
     assert element.quantization is not None
     if not source.is_symmetric or not element.quantization.is_symmetric or result_scale(element) != 2.0**-15:
