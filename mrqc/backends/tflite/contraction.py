@@ -12,12 +12,15 @@ from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.windows import padded_input, same_padding, window_options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
 from mrqc.errors import RefusalError
-from mrqc.ir import Data, DType, Element, Op, Quantization, TensorType
+from mrqc.ir import FLOAT, Data, DType, Element, Op, Quantization, TensorType
 from mrqc.ops import nn
 from mrqc.ops.window import Window
 
 _OUTPUTS_LAST = (3, 1, 2, 0)
 _Contraction: TypeAlias = nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected
+
+_BIAS_TOLERANCE = 1e-5
+"""So close are the scales of a bias to those of the sums that only roundings to single precision lie between."""
 
 
 @TFLITE_EXPORTS.register(nn.Conv2D)
@@ -153,14 +156,18 @@ def _depthwise_weights(op: nn.Conv2D, site: Site) -> int:
 def _bias(op: _Contraction, site: Site) -> list[int]:
     """Return the bias at the scale of the accumulator, as the kernels expect it.
 
-    A quantized convolution must have one: zeros, where the module has none.
+    A convolution must have one: zeros, where the module has none. The kernels read codes at the scale of the sums,
+    whatever the file says.
     """
     inputs, weight = op.input.type.quantization, op.weight.type.quantization
     if inputs is None or weight is None:
+        if op.bias is None and isinstance(op, nn.Conv2D):
+            zeros = Data(np.zeros(op.weight.type.shape[0], np.float32))
+            return [site.writer.constant(f"{site.result.name}_bias", zeros, FLOAT)]
         return [] if op.bias is None else [site.operand(op.bias)]
-    if op.bias is not None and op.bias.type.element.is_quantized:
-        return [site.operand(op.bias)]
     scales = tuple(inputs.scale * scale for scale in weight.scales)
+    if op.bias is not None and _has_scales(op.bias.type.quantization, scales):
+        return [site.operand(op.bias)]
     quantization = Quantization(scales, (0,) * len(scales), None if weight.is_per_tensor else 0)
     element = Element(DType.I64 if op.input.type.dtype is DType.I16 else DType.I32, quantization)
     if op.bias is None:
@@ -170,6 +177,14 @@ def _bias(op: _Contraction, site: Site) -> list[int]:
         return [site.writer.constant(f"{site.result.name}_bias", zeros, element)]
     data = site.data(op.bias)
     if data is None:
-        raise RefusalError("a float bias is computed, TFLite needs a quantized constant")
-    codes = quantization.quantize(data.array.astype(np.float64), element.dtype.minimum, element.dtype.maximum)
+        raise RefusalError("the bias is computed, TFLite needs a constant at the scale of the sums")
+    found = op.bias.type.quantization
+    real = data.array.astype(np.float64) if found is None else found.dequantize(data.array)
+    codes = quantization.quantize(real, element.dtype.minimum, element.dtype.maximum)
     return [site.writer.constant(op.bias.name, Data.of(codes, element.dtype), element)]
+
+
+def _has_scales(found: Quantization | None, scales: tuple[float, ...]) -> bool:
+    if found is None or not found.is_symmetric or len(found.scales) not in (1, len(scales)):
+        return False
+    return bool(np.abs(np.asarray(found.scales) / np.asarray(scales) - 1).max() < _BIAS_TOLERANCE)

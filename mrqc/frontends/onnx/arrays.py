@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 _NUMPY_TYPES: dict[int, tuple[type[np.generic], str]] = {
     TensorProto.FLOAT: (np.float32, "float_data"),
+    TensorProto.DOUBLE: (np.float64, "double_data"),
     TensorProto.UINT8: (np.uint8, "int32_data"),
     TensorProto.INT8: (np.int8, "int32_data"),
     TensorProto.UINT16: (np.uint16, "int32_data"),
@@ -61,10 +62,11 @@ def read_array(tensor: TensorProto) -> NDArray[Any] | Unreadable:
         if len(raw) != size * dtype.itemsize:
             return Unreadable(f"{len(raw)} bytes of data do not fill shape {list(shape)} of {dtype}")
         return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
-    listed = np.array(getattr(tensor, field), np.float32 if field == "float_data" else np.int64)
+    is_real = np.issubdtype(dtype, np.floating)
+    listed = np.array(getattr(tensor, field), dtype if is_real else np.int64)
     if listed.size != size:
         return Unreadable(f"{listed.size} elements do not fill shape {list(shape)}")
     array = listed.astype(dtype)
-    if field != "float_data" and not np.array_equal(listed, array.astype(np.int64)):
+    if not is_real and not np.array_equal(listed, array.astype(np.int64)):
         return Unreadable(f"some elements do not fit {dtype}")
     return array.reshape(shape)

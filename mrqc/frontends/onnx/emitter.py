@@ -101,6 +101,9 @@ class Emitter:
         layout = first.permutation if first.value.type.size >= second.value.type.size else second.permutation
         if NHWC_SEEN_AS_NCHW in (first.permutation, second.permutation):
             layout = NHWC_SEEN_AS_NCHW
+        elif first.shape != second.shape:
+            # Which of two operands is stretched is told by the order in which runtimes see the axes.
+            layout = tuple(range(rank))
         return self.arrange(first, layout, location), self.arrange(second, layout, location), layout
 
     def _with_rank(self, activation: Activation, rank: int, location: Location) -> Activation:

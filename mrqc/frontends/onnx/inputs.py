@@ -17,8 +17,27 @@ from mrqc.ir.dtype import DType
 from mrqc.ir.types import FLOAT, Element, TensorType
 
 _KEEPS_CODES = frozenset(
-    ("Flatten", "GlobalMaxPool", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+    (
+        "Concat",
+        "DepthToSpace",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "GlobalMaxPool",
+        "Identity",
+        "MaxPool",
+        "Pad",
+        "Reshape",
+        "Slice",
+        "SpaceToDepth",
+        "Split",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    )
 )
+"""Operators whose results are codes with the meaning of their operands."""
 _SUPPORTED = "FLOAT, or UINT8, INT8, INT16 or INT32 that a DequantizeLinear reads"
 
 
@@ -109,5 +128,10 @@ def _readers(graph: OnnxGraph, name: str) -> Iterator[tuple[Node, CodeOperand]]:
         for where in code_operands(node.domain, node.op_type, len(node.inputs)):
             if where.tensor < len(node.inputs) and node.inputs[where.tensor] in names:
                 yield node, where
-        if node.op_type in _KEEPS_CODES and not node.domain and node.inputs and node.inputs[0] in names:
-            names.update(node.outputs[:1])
+        if node.op_type in _KEEPS_CODES and not node.domain and names.intersection(_moved(node)):
+            names.update(node.outputs if node.op_type == "Split" else node.outputs[:1])
+
+
+def _moved(node: Node) -> tuple[str, ...]:
+    """Return the inputs whose elements the node moves; others say where to."""
+    return node.inputs if node.op_type == "Concat" else node.inputs[:1]

@@ -8,9 +8,11 @@ from mrqc.frontends.onnx.activation import ACTIVATION_RULES
 from mrqc.frontends.onnx.constant import CONSTANT_RULES
 from mrqc.frontends.onnx.contraction import CONTRACTION_RULES
 from mrqc.frontends.onnx.elementwise import ELEMENTWISE_RULES
+from mrqc.frontends.onnx.folded import FOLDED_RULES
 from mrqc.frontends.onnx.graph import OLDEST_OPSET
 from mrqc.frontends.onnx.layout import LAYOUT_RULES
 from mrqc.frontends.onnx.normalization import NORMALIZATION_RULES
+from mrqc.frontends.onnx.one_dimensional import along_one_axis_too
 from mrqc.frontends.onnx.pooling import POOLING_RULES
 from mrqc.frontends.onnx.qlinear import QLINEAR_RULES
 from mrqc.frontends.onnx.qoperator import QOPERATOR_RULES
@@ -19,6 +21,7 @@ from mrqc.frontends.onnx.rearrange import REARRANGE_RULES
 from mrqc.frontends.onnx.reduction import REDUCTION_RULES
 from mrqc.frontends.onnx.resize import RESIZE_RULES
 from mrqc.frontends.onnx.site import NodeRule
+from mrqc.frontends.onnx.stretch import STRETCH_RULES
 from mrqc.frontends.onnx.transposed import TRANSPOSED_RULES
 
 _FLOAT_RULES: Mapping[str, NodeRule] = {
@@ -32,14 +35,30 @@ _FLOAT_RULES: Mapping[str, NodeRule] = {
     **ACTIVATION_RULES,
     **LAYOUT_RULES,
     **REARRANGE_RULES,
+    **STRETCH_RULES,
     **RESIZE_RULES,
     **CONSTANT_RULES,
+    **FOLDED_RULES,
 }
-RULES: Mapping[tuple[str, str], NodeRule] = {
+_ALL_RULES: Mapping[tuple[str, str], NodeRule] = {
     **{("", op_type): rule for op_type, rule in _FLOAT_RULES.items()},
     **{("com.microsoft", op_type): rule for op_type, rule in QUANTIZE_RULES.items()},
     **QOPERATOR_RULES,
     **QLINEAR_RULES,
+}
+_WEIGHTS: Mapping[tuple[str, str], int | None] = {
+    ("", "Conv"): 1,
+    ("", "ConvTranspose"): 1,
+    ("", "QLinearConv"): 3,
+    ("", "ConvInteger"): 1,
+    **{("", op_type): None for op_type in POOLING_RULES},
+    ("com.microsoft", "QLinearAveragePool"): None,
+    ("com.microsoft", "QLinearGlobalAveragePool"): None,
+}
+"""Operators with windows, and the input with the weights of each."""
+
+RULES: Mapping[tuple[str, str], NodeRule] = {
+    key: along_one_axis_too(rule, _WEIGHTS[key]) if key in _WEIGHTS else rule for key, rule in _ALL_RULES.items()
 }
 """The rule of each operator, by domain and name, in the order of the documentation."""
 

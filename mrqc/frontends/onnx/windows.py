@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mrqc.frontends.onnx.site import Site
 from mrqc.frontends.onnx.tensors import UnsupportedNodeError
 from mrqc.ops.window import Window
@@ -25,12 +27,28 @@ def read_window(site: Site, kernel: tuple[int, int], height: int, width: int) ->
     problems = list(window.problems(height, width))
     if problems:
         raise UnsupportedNodeError("; ".join(problems))
-    if site.integer("ceil_mode", 0) and window.output_size(height, width) != _size_rounded_up(window, height, width):
+    wanted = _size_rounded_up(window, height, width) if site.integer("ceil_mode", 0) else None
+    if wanted is not None and window.output_size(height, width) != wanted:
+        if site.node.op_type == "MaxPool":
+            # What a greatest element is sought in grows by padding that has none.
+            return replace(window, padding=_padding_for(wanted, window, height, width))
         raise UnsupportedNodeError(
             "ceil_mode adds windows that reach beyond the padded image",
             "pad explicitly, or choose a size that the strides divide",
         )
     return window
+
+
+def _padding_for(wanted: tuple[int, int], window: Window, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return the padding with as much at the end as the last window reaches."""
+    top, left, bottom, right = window.padding
+    more = [
+        (count - 1) * step + cover - extent - begin
+        for count, step, cover, extent, begin in zip(
+            wanted, window.strides, window.extent, (height, width), (top, left), strict=True
+        )
+    ]
+    return (top, left, max(bottom, more[0]), max(right, more[1]))
 
 
 def _padding(site: Site, window: Window, size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from litert import LiteRT
 from numpy.typing import NDArray
 from onnx import TensorProto
 from onnx_models import Graph
@@ -157,3 +158,138 @@ def test_floats_in_the_middle_are_refused_with_their_names(tmp_path: Path) -> No
     with pytest.raises(TargetError) as caught:
         mrqc.lower(module, TARGET)
     assert f"{both}: the result is float" in str(caught.value)
+
+
+def codes_of(array: Array, value: Any) -> Array:
+    quantization = value.type.quantization
+    steps = np.rint(array / np.float32(quantization.scale)) + quantization.zero_point
+    return np.clip(steps, value.type.dtype.minimum, value.type.dtype.maximum).astype(value.type.dtype.numpy)
+
+
+def assert_the_runtimes_bytes(path: Path, shape: tuple[int, ...]) -> None:
+    """Compare what is lowered for the runtime, and what is written in both forms, with the file in the runtime."""
+    module = mrqc.load(path)
+    rows = images(shape)
+    wanted = in_the_runtime(path.read_bytes(), rows)
+    lowered = mrqc.lower(module, TARGET)
+    quantization = lowered.graph.outputs[0].value.type.quantization
+    assert quantization is not None
+    program = mrqc.simulate(lowered)
+    for row, array in zip(rows, wanted, strict=True):
+        found = program(codes_of(row, lowered.graph.inputs[0])).astype(np.int32) - quantization.zero_point
+        np.testing.assert_array_equal((found * np.float32(quantization.scale)).astype(np.float32), array)
+    for form in ("qdq", "qoperator"):
+        for found, array in zip(in_the_runtime(mrqc.emit_onnx(module, form), rows), wanted, strict=True):
+            np.testing.assert_array_equal(found, array)
+    assert len(np.unique(np.stack(wanted))) > 8
+
+
+def keyword_spotter(graph: Graph, dtype: Any = np.int8) -> None:
+    """Sound: convolutions and pools along time, a residual sum, a bias for each channel on the left of a sum."""
+    sound = graph.requantize(graph.input("x", (1, 4, 24)), 0.008, 1, dtype)
+    weight = graph.weight(
+        codes(0, 6, 4, 5), np.linspace(0.005, 0.02, 6, dtype=np.float32), np.zeros(6, np.int8), axis=0
+    )
+    sound = graph.requantize(graph.node("Conv", sound, weight, pads=[4, 0], strides=[2]), 0.04, -3, dtype)
+    sound = graph.node("MaxPool", sound, kernel_shape=[3], strides=[2], pads=[0, 1])
+    depthwise = graph.weight(codes(1, 6, 1, 3), 0.01)
+    wide = graph.node("Conv", sound, depthwise, group=6, pads=[2, 2], dilations=[2])
+    wide = graph.requantize(graph.node("Relu", wide), 0.05, -128, dtype)
+    both = graph.requantize(graph.node("Add", sound, wide), 0.06, -20, dtype)
+    offsets = graph.weight(codes(2, 1, 6, 1), 0.01)
+    both = graph.requantize(graph.node("Add", offsets, both), 0.06, -20, dtype)
+    graph.output(graph.requantize(graph.node("GlobalAveragePool", both), 0.03, 0, dtype))
+
+
+def test_convolutions_along_one_axis(tmp_path: Path) -> None:
+    graph = Graph()
+    keyword_spotter(graph)
+    assert_the_runtimes_bytes(graph.save(tmp_path), (1, 4, 24))
+
+
+def test_sequences_stay_channels_last_between_convolutions(tmp_path: Path) -> None:
+    graph = Graph()
+    sound = graph.requantize(graph.input("x", (1, 4, 24)), 0.008, 1, np.int8)
+    for seed in range(3):
+        weight = graph.weight(codes(seed, 4, 4, 3), 0.01)
+        sound = graph.requantize(graph.node("Conv", sound, weight, pads=[1, 1]), 0.04, -3, np.int8)
+    graph.output(sound)
+    path = graph.save(tmp_path)
+    moves = [s for s in mrqc.load(path).graph.statements if s.op.mnemonic == "nn.transpose"]
+    assert len(moves) == 2
+    assert_the_runtimes_bytes(path, (1, 4, 24))
+
+
+def test_max_pools_that_round_up(tmp_path: Path) -> None:
+    """GoogLeNet and SqueezeNet: the last window reaches beyond the image."""
+    graph = Graph()
+    image = quantized_input(graph, (1, 3, 8, 10))
+    pooled = graph.node("MaxPool", image, kernel_shape=[3, 3], strides=[2, 3], ceil_mode=1)
+    graph.output(graph.requantize(graph.node("Relu", pooled), 0.008, 1, np.int8))
+    assert_the_runtimes_bytes(graph.save(tmp_path), (1, 3, 8, 10))
+
+
+def unrolled_recurrence(graph: Graph) -> None:
+    """tf2onnx of an unrolled network: codes of the input are split, squeezed and tiled before they are read."""
+    x = graph.input("x", (1, 3, 4), TensorProto.INT8)
+    steps = ["step_0", "step_1", "step_2"]
+    graph.nodes.append(onnx.helper.make_node("Split", [x], steps, "split", axis=1))
+    scheme = graph.scheme(0.01, 3, np.int8)
+    axes = graph.constant(np.array([1]))
+    state = None
+    for index, step in enumerate(steps):
+        read = graph.node("DequantizeLinear", graph.node("Squeeze", step, axes), *scheme)
+        state = graph.node("MatMul", read if state is None else state, graph.weight(codes(index, 4, 4), 0.01))
+        state = graph.requantize(graph.node("Tanh", graph.requantize(state, 0.02, 5, np.int8)), 1 / 128, 0, np.int8)
+        state = graph.requantize(graph.node("Add", state, read), 0.03, 1, np.int8)
+    stored = graph.node("QuantizeLinear", state, *graph.scheme(0.03, 1, np.int8))
+    repeats = graph.constant(np.array([2, 3]))
+    graph.output(graph.node("Tile", stored, repeats), TensorProto.INT8)
+
+
+def test_codes_of_an_input_that_are_moved_before_they_are_read(tmp_path: Path) -> None:
+    graph = Graph()
+    unrolled_recurrence(graph)
+    path = graph.save(tmp_path)
+    random = np.random.default_rng(2)
+    rows = [random.integers(-128, 127, (1, 3, 4), np.int8, endpoint=True) for _ in range(12)]
+    program = mrqc.simulate(mrqc.lower(mrqc.load(path), TARGET))
+    for row, wanted in zip(rows, in_the_runtime(path.read_bytes(), rows), strict=True):
+        np.testing.assert_array_equal(program(row), wanted)
+
+
+def test_the_grid_of_a_detector_is_a_constant(tmp_path: Path) -> None:
+    """A YOLO head adds the places of its cells: a range, stretched, and cast from doubles."""
+    graph = Graph()
+    image = quantized_input(graph, (1, 2, 3, 5))
+    shape = graph.node("Shape", image)
+    width = graph.node("Gather", shape, graph.constant(np.array(3)))
+    places = graph.node("Range", graph.constant(np.array(0)), width, graph.constant(np.array(1)))
+    places = graph.node("Cast", places, to=TensorProto.DOUBLE)
+    places = graph.node("Add", places, graph.constant(np.float64(0.5)))
+    places = graph.node("Cast", places, to=TensorProto.FLOAT)
+    grid = graph.node("Expand", places, graph.constant(np.array([1, 2, 3, 1])))
+    grid = graph.requantize(grid, 0.04, -128, np.int8)
+    graph.output(graph.requantize(graph.node("Add", image, grid), 0.05, -100, np.int8))
+    assert_the_runtimes_bytes(graph.save(tmp_path), (1, 2, 3, 5))
+
+
+def test_tflite_convolutions_get_a_bias_at_the_scale_of_their_sums(tmp_path: Path) -> None:
+    """LiteRT insists on one for floats too, and reads codes as sums, whatever their scale."""
+    graph = Graph()
+    image = graph.input("x", (1, 3, 6, 6))
+    graph.output(graph.node("Conv", image, graph.constant(codes(0, 2, 3, 3, 3).astype(np.float32) / 100)))
+    row = images((1, 3, 6, 6))[0]
+    path = graph.save(tmp_path)
+    wanted = in_the_runtime(path.read_bytes(), [row])[0]
+    (found,) = LiteRT(mrqc.emit_tflite(mrqc.load(path))).run({"x": row}).values()
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    graph = Graph()
+    bias = graph.weight(np.array([4000, -3000], np.int32), 0.0003, np.int32(0))
+    image = graph.node("Conv", quantized_input(graph, (1, 3, 6, 6)), graph.weight(codes(0, 2, 3, 3, 3), 0.01), bias)
+    graph.output(graph.requantize(image, 0.05, 3, np.int8))
+    path = graph.save(tmp_path)
+    wanted = in_the_runtime(path.read_bytes(), [row])[0]
+    module = mrqc.load(path)
+    (found,) = LiteRT(mrqc.emit_tflite(module)).run({"x": row}).values()
+    assert np.abs(found - wanted).max() < 1.01 * 0.05
