@@ -19,7 +19,8 @@ from mrqc.errors import InputError, UsageError
 from mrqc.frontends import onnx, tflite
 from mrqc.ir.graph import Module
 from mrqc.ir.text import parse_module, print_module
-from mrqc.ops import OPS_BY_MNEMONIC
+from mrqc.ir.types import FLOAT
+from mrqc.ops import OPS_BY_MNEMONIC, nn
 from mrqc.passes import Instruments, LowerToInt, Pass, Requantize, parse_pipeline, run_pipeline
 from mrqc.targets import Target, load_target
 
@@ -86,6 +87,7 @@ def lower(
     """
     del calibration
     loaded = load_target(target)
+    _require_codes(module)
     pipeline = [_with_io(pass_, io) for pass_ in parse_pipeline(passes or loaded.pipeline, loaded)]
     return run_pipeline(module, pipeline, instruments).with_facts(mrqc=VERSION)
 
@@ -117,6 +119,7 @@ def requantize(
     loaded = load_target(target)
     if passes is None and loaded.is_runtime:
         return module
+    _require_codes(module)
     pipeline = [_with_io(pass_, io) for pass_ in parse_pipeline(passes or loaded.pipeline, loaded)]
     if passes is None:
         pipeline = list(itertools.takewhile(lambda pass_: not isinstance(pass_, LowerToInt), pipeline))
@@ -200,6 +203,21 @@ def emit_tflite(module: Module) -> bytes:
 
 def _with_io(pass_: Pass, io: InputOutput) -> Pass:
     return replace(pass_, io=io) if isinstance(pass_, Requantize) and io != "target" else pass_
+
+
+def _require_codes(module: Module) -> None:
+    """Make sure that a module is no float model; one that is quantized in part is looked at statement by statement.
+
+    Raises:
+        InputError: Nothing that it computes is quantized.
+    """
+    constants = {s.result for s in module.graph.statements if isinstance(s.op, nn.Constant)}
+    elements = [value.type.element for value in module.graph.values() if value not in constants]
+    if any(element == FLOAT for element in elements) and not any(element.is_quantized for element in elements):
+        raise InputError(
+            f"module {module.name} is a float model, nothing in it is quantized; every target runs quantized models "
+            "(quantize it first, for example with TensorFlow Lite's converter or ONNX Runtime's quantizer)"
+        )
 
 
 def _require_integers(module: Module) -> None:

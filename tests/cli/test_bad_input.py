@@ -51,6 +51,19 @@ def test_every_unsupported_node_is_named(mrqc: CommandLine, tmp_path: Path) -> N
     assert_refused(result, 1, "odd.onnx", "first", "Einsum", "second", "NonZero")
 
 
+@pytest.mark.parametrize("target", ["sym-npu", "tflite", "onnxruntime"])
+def test_a_float_model_for_a_target_is_one_problem(mrqc: CommandLine, tmp_path: Path, target: str) -> None:
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [2, 2], [1.0, 2.0, 3.0, 4.0])
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Relu", ["a"], ["y"])]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in "xy")
+    path = tmp_path / "real.onnx"
+    opset = [helper.make_opsetid("", 13)]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [x], [y], [weight]), opset_imports=opset), path)
+    result = mrqc("lower", path, "--target", target, "-o", tmp_path / "out.c")
+    assert_refused(result, 1, "module real is a float model, nothing in it is quantized", "quantize it first")
+    assert not (tmp_path / "out.c").exists()
+
+
 @pytest.mark.parametrize("command", ["dump", "opt"])
 def test_a_missing_model(mrqc: CommandLine, tmp_path: Path, command: str) -> None:
     assert_refused(mrqc(command, tmp_path / "gone.onnx"), 1, "gone.onnx: no such file")
