@@ -68,6 +68,34 @@ def import_tanh(site: Site) -> Tensor:
     return _applied(site, nn.Tanh)
 
 
+def import_abs(site: Site) -> Tensor:
+    """On floats."""
+    return _applied(site, nn.Abs)
+
+
+def import_exp(site: Site) -> Tensor:
+    """On floats."""
+    return _applied(site, nn.Exp)
+
+
+def import_log(site: Site) -> Tensor:
+    """On floats that are positive."""
+    return _applied(site, nn.Log)
+
+
+def import_sqrt(site: Site) -> Tensor:
+    """On floats that are not negative."""
+    return _applied(site, nn.Sqrt)
+
+
+def import_gelu(site: Site) -> Tensor:
+    """On floats, exact or by a hyperbolic tangent."""
+    approximate = site.text("approximate", "none")
+    if approximate not in ("none", "tanh"):
+        raise UnsupportedNodeError(f"approximate {approximate!r} is unknown", "none and tanh are supported")
+    return _applied(site, lambda value: nn.Gelu(value, approximate == "tanh"))
+
+
 def import_hard_swish(site: Site) -> Tensor:
     """On floats."""
     return _applied(site, nn.HardSwish)
@@ -146,6 +174,11 @@ ACTIVATION_RULES: Mapping[str, NodeRule] = {
     "Elu": NodeRule(import_elu, 1, ("alpha",)),
     "Sigmoid": NodeRule(import_sigmoid, 1),
     "Tanh": NodeRule(import_tanh, 1),
+    "Abs": NodeRule(import_abs, 1),
+    "Exp": NodeRule(import_exp, 1),
+    "Log": NodeRule(import_log, 1),
+    "Sqrt": NodeRule(import_sqrt, 1),
+    "Gelu": NodeRule(import_gelu, 1, ("approximate",)),
     "HardSwish": NodeRule(import_hard_swish, 1),
     "HardSigmoid": NodeRule(import_hard_sigmoid, 1, ("alpha", "beta")),
     "Softmax": NodeRule(import_softmax, 1, ("axis",)),

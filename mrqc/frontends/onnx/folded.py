@@ -54,7 +54,6 @@ def _constant_rule(
 FOLDED_RULES: Mapping[str, NodeRule] = {
     "Range": NodeRule(import_range, 3),
     "Neg": _constant_rule(np.negative),
-    "Abs": _constant_rule(np.abs),
     "Floor": _constant_rule(np.floor),
     "Ceil": _constant_rule(np.ceil),
     "Not": _constant_rule(np.logical_not),

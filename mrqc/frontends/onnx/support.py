@@ -68,7 +68,6 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "Celu",
-            "Gelu",
             "Mish",
             "Selu",
             "Softplus",

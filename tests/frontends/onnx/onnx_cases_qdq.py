@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from onnx_models import means
-from onnx_single_ops import SingleOnnxCase, SingleOp, onnx_cases
+from onnx_single_ops import NUMPY, SingleOnnxCase, SingleOp, onnx_cases
 
 
 def _reals(op: SingleOp, name: str, shape: tuple[int, ...], scale: Any) -> str:
@@ -76,6 +76,25 @@ _unary("Relu", (-7, -2))
 _unary("Sigmoid", (-9, -6))
 _unary("Tanh", (-8, -6))
 _unary("HardSwish", (-7, -2), oldest=14)
+_unary("Abs", (-7, 1))
+_unary("Exp", (-8, -3))
+_unary("Gelu", (-7, -2), oldest=20)
+
+
+def _of_positive(op_type: str) -> Callable[[DrawFn, str], SingleOnnxCase]:
+    """Return cases of a function that has no value below zero, where the runtimes quantize a NaN."""
+
+    def drawn(draw: DrawFn, dtype: str) -> SingleOnnxCase:
+        op = SingleOp.new(draw, dtype)
+        scheme = op.graph.scheme(op.scale(-7, -2), op.limits.min, NUMPY[dtype])
+        reals = op.graph.node("DequantizeLinear", op.input("x", _shape(op)), *scheme)
+        return _finish(op, op.graph.node(op_type, reals), op.scale(-7, -2))
+
+    return drawn
+
+
+for _op_type in ("Log", "Sqrt"):
+    onnx_cases(_op_type, "u8", "i8")(_of_positive(_op_type))
 _unary("HardSigmoid", (-9, -6), alpha=(0.125, 1), beta=(0, 1))
 _unary("Elu", (-7, -2), alpha=(0.125, 2))
 _unary("LeakyRelu", (-7, -2), alpha=(0, 1))

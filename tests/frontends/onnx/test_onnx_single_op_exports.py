@@ -28,6 +28,7 @@ NOT_ALWAYS_IN_TFLITE = {
     "QGemm": "a scale for each channel",
     "HardSigmoid": "TFLite has no such operator",
     "Elu": "with alpha 1",
+    **dict.fromkeys(("Abs", "Exp", "Log", "Sqrt"), "TFLite has signed codes"),
     "QLinearAveragePool": "padding .* that does not count",
 }
 """Why an operator may be refused: TFLite has nothing for it."""
