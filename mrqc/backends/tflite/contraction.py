@@ -57,11 +57,13 @@ def export_fully_connected(op: Op, site: Site) -> None:
     """``FULLY_CONNECTED``."""
     assert isinstance(op, nn.FullyConnected)
     _check_types(op)
+    is_hybrid = op.weight.type.element.is_quantized and not op.input.type.element.is_quantized
+    asymmetric = ("AsymmetricQuantizeInputs", is_hybrid and site.writer.asymmetric_inputs)
     site.finish_clamped(
         "FULLY_CONNECTED",
         [site.operand(op.input), site.operand(op.weight), *_bias(op, site)],
         op.clamp,
-        lambda activation: Options("FullyConnectedOptions", (("FusedActivationFunction", activation),)),
+        lambda activation: Options("FullyConnectedOptions", (("FusedActivationFunction", activation), asymmetric)),
     )
 
 

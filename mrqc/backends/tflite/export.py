@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrqc.backends.tflite import activation, contraction, elementwise, layout, moves, normalization, pooling, reduction
 from mrqc.backends.tflite.biases import with_sums_as_biases
 from mrqc.backends.tflite.file import FileRecord
-from mrqc.backends.tflite.hybrid import with_codes_as_weights
+from mrqc.backends.tflite.hybrid import has_asymmetric_inputs, with_codes_as_weights
 from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site, Writer
 from mrqc.errors import Diagnostic, RefusalError, TargetError
@@ -32,7 +32,7 @@ def export_tflite(module: Module, description: str = "") -> bytes:
     module = with_sums_as_biases(with_codes_as_weights(module))
     graph = (with_signed_codes(module) if needs_signed_codes(module) else module).graph
     constants = {s.result: s.op.value for s in graph.statements if isinstance(s.op, nn.Constant)}
-    writer = Writer(FileRecord(module.name, description), constants)
+    writer = Writer(FileRecord(module.name, description), constants, has_asymmetric_inputs(module))
     inputs = [writer.declare(value.name, value.type) for value in graph.inputs]
     writer.index_of.update(zip(graph.inputs, inputs, strict=True))
     outputs = [_output(output, writer) for output in graph.outputs]

@@ -17,6 +17,11 @@ from mrqc.ops import nn
 _LAYERS = (nn.Conv2D, nn.TransposeConv2D, nn.FullyConnected)
 
 
+def has_asymmetric_inputs(module: Module) -> bool:
+    """Return whether the runtime is to round the inputs of such layers with a zero point, as the module's file says."""
+    return module.fact("hybrid") == "asymmetric"
+
+
 def with_codes_as_weights(module: Module) -> Module:
     """Return a module from TFLite with the codes themselves as weights of its float layers; others as they are."""
     if module.fact("format") != "tflite":

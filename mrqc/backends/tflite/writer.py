@@ -24,11 +24,13 @@ class Writer:
     Attributes:
         file: What is written.
         constants: The elements of every constant of the module.
+        asymmetric_inputs: Whether the runtime gives floats that meet weights of codes a zero point.
         index_of: The tensor of each value that has one.
     """
 
     file: FileRecord
     constants: Mapping[Value, Data]
+    asymmetric_inputs: bool = False
     index_of: dict[Value, int] = field(default_factory=dict[Value, int])
     _names: set[str] = field(default_factory=set[str])
     _folded: dict[tuple[str, Data, Element], int] = field(default_factory=dict[tuple[str, Data, Element], int])

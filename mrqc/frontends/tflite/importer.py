@@ -54,7 +54,22 @@ def import_tflite(path: Path, batch: int | None = None) -> Module:
     if importer.found:
         raise InputError.collect(str(path), importer.found)
     module = Module(module_name(path.stem), importer.emitter.finish(outputs))
-    return without_dead_statements(module.with_facts(source=source_name(path), format="tflite"))
+    return without_dead_statements(module.with_facts(source=source_name(path), format="tflite", **_hybrid(graph)))
+
+
+def _hybrid(graph: TfliteGraph) -> Mapping[str, str]:
+    """Return how the runtime rounds floats that meet weights of codes, for who writes the module as TFLite again.
+
+    The meaning over the reals does not depend on it. Converters write one way for all layers.
+    """
+    choices = {
+        bool(operator.options.get("asymmetric_quantize_inputs"))
+        for operator in graph.operators
+        if operator.builtin == "FULLY_CONNECTED"
+        and graph.tensors[operator.inputs[0]].element_type == "FLOAT32"
+        and graph.tensors[operator.inputs[1]].element_type == "INT8"
+    }
+    return {"hybrid": "asymmetric"} if choices == {True} else {}
 
 
 class _Importer:
