@@ -348,3 +348,14 @@ def test_a_transposed_convolution_with_a_scale_for_each_channel_is_requantized(n
     after = result.graph.outputs[0].value.type.quantization.dequantize(Program(result).run(inputs)["y"])
     noise = np.sqrt(np.mean((before - after) ** 2))
     assert noise < 0.05 * np.sqrt(np.mean((before - before.mean()) ** 2))
+
+
+@pytest.mark.parametrize("name", ["sym-npu", "pow2-npu"])
+def test_a_float_constant_that_is_an_output_stays(name: str) -> None:
+    network = Network()
+    x = network.input((1, 4), 0.05, 3)
+    constant = network.emit(nn.Constant(Data(np.array([1.5], np.float32)), FLOAT), "constant")
+    module = network.finish(network.emit(nn.Tanh(x, u8(0.01)), "y"), constant)
+    moved = mrqc.requantize(module, name)
+    assert verify(moved) == []
+    assert moved.graph.outputs[1].value.type.element == FLOAT

@@ -117,6 +117,9 @@ class _Retyping:
         """Emit the statement with new operand and result elements."""
         source = statement.op
         if isinstance(source, nn.Constant) and statement.result not in self._elements:
+            # Contractions get constants of their own; what else uses it, an output, keeps it.
+            self._builder.append(statement)
+            self._builder.bind(statement.result, statement.result)
             return
         op = source.map_operands(self._builder.lookup)
         if isinstance(source, Layer):
