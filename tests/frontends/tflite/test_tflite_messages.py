@@ -27,14 +27,14 @@ def test_everything_is_reported_at_once_and_nothing_twice(tmp_path: Path) -> Non
     file = TfliteFile()
     rows = file.input("f32", (1, 4), name="x")
     first, second, third, fourth = (file.tensor("f32", (1, 4), name=name) for name in ("a", "b", "c", "d"))
-    file.operator("GELU", [rows], [first])
+    file.operator("CUMSUM", [rows], [first])
     file.operator("CUSTOM", [first], [second], custom_code="Mine")
     file.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", [second], [third])
     file.operator("ADD", [third, third], [fourth], options("AddOptions", fused_activation_function=TANH))
     file.operator("RELU", [fourth], [file.output("f32", (1, 4))])
     lines = message_of(file, tmp_path).splitlines()
     assert lines[0] == f"{tmp_path}/model.tflite: 4 problems"
-    assert lines[1] == "  GELU operator 0 'a': GELU cannot be imported"
+    assert lines[1] == "  CUMSUM operator 0 'a': CUMSUM cannot be imported"
     assert lines[2] == (
         "  CUSTOM operator 1 'b': custom operator 'Mine' cannot be imported (only builtin operators are supported)"
     )
