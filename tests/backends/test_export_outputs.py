@@ -1,4 +1,4 @@
-"""Names of outputs in written files, and what is reported of a statement behind one that cannot be written."""
+"""Written files: names of outputs, borders, and what is reported behind a statement that cannot be written."""
 
 from __future__ import annotations
 
@@ -75,3 +75,14 @@ def test_what_follows_a_statement_that_onnx_does_not_have_is_looked_at_too() -> 
     with pytest.raises(TargetError) as caught:
         mrqc.emit_onnx(Module("behind", builder.finish([Output("y", second)])))
     assert [diagnostic.location for diagnostic in caught.value.diagnostics] == ["first", "second"]
+
+
+def test_padding_that_counts_in_an_average_is_written_even_where_it_is_that_of_same() -> None:
+    builder = GraphBuilder()
+    x = builder.add_input("x", TensorType((1, 2, 2, 1), CODES))
+    pool = nn.AveragePool2D(x, (1, 2), (1, 1), (0, 0, 0, 1), count_include_pad=True, element=CODES)
+    module = Module("border", builder.finish([Output("y", builder.emit(pool))]))
+    array = np.array([[[[13], [23]], [[43], [63]]]], np.int8)
+    found = in_runtime(module, "tflite", array)["y"]
+    assert np.array_equal(found, mrqc.reference(module).run({"x": array})["y"])
+    assert found.reshape(-1).tolist() == [18, 13, 53, 33]

@@ -18,7 +18,7 @@ def export_average_pool2d(op: Op, site: Site) -> None:
     assert isinstance(op, nn.AveragePool2D)
     _, height, width, _ = op.input.type.shape
     if op.window.is_padded and op.count_include_pad:
-        images, scheme = padded_input(site, op.input, op.window, (-1, -1), 0.0)
+        images, scheme = padded_input(site, op.input, op.window, None, 0.0)
     else:
         found = padding_scheme(op.window, (height, width))
         if found is None:

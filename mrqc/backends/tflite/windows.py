@@ -28,12 +28,15 @@ def padding_scheme(window: Window, size: tuple[int, int]) -> int | None:
     return tflite.Padding.SAME if window.padding == same_padding(window, size) else None
 
 
-def padded_input(site: Site, value: Value, window: Window, size: tuple[int, int], real: float) -> tuple[int, int]:
+def padded_input(
+    site: Site, value: Value, window: Window, size: tuple[int, int] | None, real: float
+) -> tuple[int, int]:
     """Return the tensor that a windowed operator reads, and its padding scheme.
 
-    Where no scheme fits, a ``PADV2`` writes the border of the real number ``real`` around the image.
+    Where no scheme fits, or ``size`` is None, a ``PADV2`` writes a border of the real number ``real`` around the
+    image.
     """
-    scheme = padding_scheme(window, size)
+    scheme = padding_scheme(window, size) if size is not None else None
     if scheme is not None:
         return site.operand(value), scheme
     top, left, bottom, right = window.padding
