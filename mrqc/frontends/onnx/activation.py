@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Tensor
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import FLOAT, Element
 from mrqc.ops import nn
@@ -25,10 +26,10 @@ def import_clip(site: Site) -> Tensor:
     """On floats or on codes, with constant bounds, either of which may be absent."""
     if site.opset < 11:
         if site.node.inputs[1:]:
-            raise UnsupportedNodeError("before opset 11 the bounds are attributes, not inputs")
+            raise UnsupportedError("before opset 11 the bounds are attributes, not inputs")
         return _clip(site, (_bound(site.number("min", -math.inf)), _bound(site.number("max", math.inf))))
     if site.node.attributes:
-        raise UnsupportedNodeError("since opset 11 the bounds are inputs, not attributes")
+        raise UnsupportedError("since opset 11 the bounds are inputs, not attributes")
     low = _bound_operand(site, 1, "lower bound") if site.has_operand(1) else -math.inf
     high = _bound_operand(site, 2, "upper bound") if site.has_operand(2) else math.inf
     # The greatest wins where the bounds cross.
@@ -92,7 +93,7 @@ def import_gelu(site: Site) -> Tensor:
     """On floats, exact or by a hyperbolic tangent."""
     approximate = site.text("approximate", "none")
     if approximate not in ("none", "tanh"):
-        raise UnsupportedNodeError(f"approximate {approximate!r} is unknown", "none and tanh are supported")
+        raise UnsupportedError(f"approximate {approximate!r} is unknown", "none and tanh are supported")
     return _applied(site, lambda value: nn.Gelu(value, approximate == "tanh"))
 
 
@@ -126,7 +127,7 @@ def along_axis(site: Site, activation: Activation, opset: int, make: Callable[[V
     """Emit an op of the last axis along the node's axis; before operator set 13 over all axes from that on."""
     rank = len(activation.shape)
     if rank == 0:
-        raise UnsupportedNodeError("its operand has no axes")
+        raise UnsupportedError("its operand has no axes")
     axis = site.axis(site.integer("axis", -1 if opset >= 13 else 1), rank, first_beyond=opset < 13)
     if opset < 13 and axis != rank - 1:
         rows = (math.prod(activation.shape[:axis]), math.prod(activation.shape[axis:]))
@@ -150,7 +151,7 @@ def _clip_codes(site: Site, codes: Activation, limits: tuple[float, float]) -> T
     """Clip codes: PyTorch writes a narrower range of codes, such as -127 to 127, in this way."""
     quantization = codes.value.type.quantization
     if quantization is None or not quantization.is_per_tensor:
-        raise UnsupportedNodeError("it clips codes whose scale is not known, or differs along an axis")
+        raise UnsupportedError("it clips codes whose scale is not known, or differs along an axis")
     low, high = (quantization.scale * (limit - quantization.zero_point) for limit in limits)
     return Activation(site.emit(nn.Clip(codes.value, (low, high), codes.value.type.element)), codes.permutation)
 
@@ -158,7 +159,7 @@ def _clip_codes(site: Site, codes: Activation, limits: tuple[float, float]) -> T
 def _bound_operand(site: Site, index: int, role: str) -> float:
     array = site.plain_array(index, role)
     if array.size != 1:
-        raise UnsupportedNodeError(f"the {role} must be one number, found shape {list(array.shape)}")
+        raise UnsupportedError(f"the {role} must be one number, found shape {list(array.shape)}")
     return _bound(float(array.reshape(-1)[0]))
 
 

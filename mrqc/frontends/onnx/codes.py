@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.quantize import as_stored, describe_element, element_from
 from mrqc.frontends.onnx.site import Site
-from mrqc.frontends.onnx.tensors import Activation, Constant, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.quantization import Quantization
@@ -74,23 +75,23 @@ def read_codes(site: Site, where: CodeOperand) -> Activation:
     """Return an operand in codes, constant or computed.
 
     Raises:
-        UnsupportedNodeError: It holds floats, or codes that were quantized with another scale or zero point.
+        UnsupportedError: It holds floats, or codes that were quantized with another scale or zero point.
     """
     tensor = site.operand(where.tensor)
     if isinstance(tensor, Constant):
         return Activation.plain(emitted_codes(site, constant_codes(site, where)))
     type_ = tensor.value.type
     if not type_.dtype.is_integer:
-        raise UnsupportedNodeError(f"its input {where.tensor} holds floats, not codes")
+        raise UnsupportedError(f"its input {where.tensor} holds floats, not codes")
     element = as_stored(operand_element(site, where, type_.dtype, tensor.shape), tensor)
     if type_.quantization is None:
         # The codes come from something that is reported already; go on with what this node says.
         return Activation(Value(tensor.value.name, type_.with_element(element)), tensor.permutation)
     if where.scale == NO_SCALE:
         if type_.quantization.zero_points != _zero_points(element):
-            raise UnsupportedNodeError(f"it reads codes with another zero point than {describe_element(type_.element)}")
+            raise UnsupportedError(f"it reads codes with another zero point than {describe_element(type_.element)}")
     elif type_.element != element:
-        raise UnsupportedNodeError(
+        raise UnsupportedError(
             f"it reads codes with {describe_element(element)} that were quantized with "
             f"{describe_element(type_.element)}",
             "give it the scale and zero point that the codes were quantized with",
@@ -103,7 +104,7 @@ def constant_codes(site: Site, where: CodeOperand) -> Constant:
     constant = site.constant(where.tensor, "weight")
     dtype = DType.of(constant.array.dtype)
     if constant.element is not None or dtype is None or not dtype.is_integer:
-        raise UnsupportedNodeError(f"its input {constant.name!r} must hold codes, found {constant.array.dtype}")
+        raise UnsupportedError(f"its input {constant.name!r} must hold codes, found {constant.array.dtype}")
     element = operand_element(site, where, dtype, constant.shape)
     return Constant(constant.name, constant.array, element, site.node.label)
 
@@ -129,11 +130,11 @@ def result_element(site: Site, scale: int, zero_point: int, fallback: DType) -> 
     if site.has_operand(zero_point):
         dtype = DType.of(site.plain_array(zero_point, "zero point").dtype)
     if dtype is None or dtype not in (DType.I8, DType.U8, DType.I16):
-        raise UnsupportedNodeError("results must be INT8, UINT8 or INT16")
+        raise UnsupportedError("results must be INT8, UINT8 or INT16")
     element = operand_element(site, CodeOperand(NO_SCALE, scale, zero_point), dtype, ())
     assert element.quantization is not None
     if not element.quantization.is_per_tensor:
-        raise UnsupportedNodeError("the result needs one scale")
+        raise UnsupportedError("the result needs one scale")
     return element
 
 

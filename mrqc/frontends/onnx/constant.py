@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Tensor
 from mrqc.ir.dtype import DType
 
 _LARGEST_FILL = 1 << 24
@@ -21,11 +22,11 @@ def import_constant(site: Site) -> Tensor:
     """Tensors, numbers and lists of numbers."""
     (content,) = site.node.attributes.values() or (None,)
     if isinstance(content, Unreadable):
-        raise UnsupportedNodeError(content.reason)
+        raise UnsupportedError(content.reason)
     if isinstance(content, np.ndarray):
         return Constant(site.node.outputs[0], content)
     if content is None or isinstance(content, str):
-        raise UnsupportedNodeError("its content is no tensor of numbers")
+        raise UnsupportedError("its content is no tensor of numbers")
     whole = isinstance(content, int) or (isinstance(content, tuple) and "value_ints" in site.node.attributes)
     return Constant(site.node.outputs[0], np.array(content, np.int64 if whole else np.float32))
 
@@ -43,15 +44,15 @@ def import_cast(site: Site) -> Tensor:
     if isinstance(tensor, Activation):
         if dtype is not None and DType.of(dtype) is tensor.value.type.dtype:
             return tensor
-        raise UnsupportedNodeError(
+        raise UnsupportedError(
             f"tensors cannot be cast to {element_type_name(wanted)} at run time",
             "only QuantizeLinear and DequantizeLinear change element types",
         )
     if dtype is None:
-        raise UnsupportedNodeError(f"element type {element_type_name(wanted)} is not supported")
+        raise UnsupportedError(f"element type {element_type_name(wanted)} is not supported")
     array = site.plain_array(0, "operand")
     if np.issubdtype(dtype, np.integer) and not np.isfinite(array).all():
-        raise UnsupportedNodeError("infinite numbers cannot be cast to integers")
+        raise UnsupportedError("infinite numbers cannot be cast to integers")
     return Constant(site.node.outputs[0], array.astype(dtype))
 
 
@@ -66,7 +67,7 @@ def import_shape(site: Site) -> Tensor:
 def import_dropout(site: Site) -> tuple[Tensor, ...]:
     """As it is at inference: nothing happens, and the mask lets everything through."""
     if site.has_operand(2) and site.plain_array(2, "training_mode").any():
-        raise UnsupportedNodeError("it is in training mode", "export the model for inference")
+        raise UnsupportedError("it is in training mode", "export the model for inference")
     tensor = site.operand(0)
     if len(site.node.outputs) == 1:
         return (tensor,)
@@ -89,17 +90,17 @@ def _joined(site: Site, function: Callable[..., NDArray[Any]], operands: Sequenc
     try:
         return Constant(site.node.outputs[0], np.asarray(function(*operands)))
     except ValueError as error:
-        raise UnsupportedNodeError(f"its constants do not fit each other: {error}") from None
+        raise UnsupportedError(f"its constants do not fit each other: {error}") from None
 
 
 def import_constant_of_shape(site: Site) -> Tensor:
     """Of a constant shape."""
     content = site.node.attributes.get("value", np.zeros(1, np.float32))
     if not isinstance(content, np.ndarray) or content.size != 1:
-        raise UnsupportedNodeError("its value must be a tensor of one number")
+        raise UnsupportedError("its value must be a tensor of one number")
     shape = site.integers(0, "shape")
     if any(extent < 0 for extent in shape) or math.prod(shape) > _LARGEST_FILL:
-        raise UnsupportedNodeError(f"its shape {list(shape)} is not possible")
+        raise UnsupportedError(f"its shape {list(shape)} is not possible")
     return Constant(site.node.outputs[0], np.full(shape, content.reshape(-1)[0]))
 
 

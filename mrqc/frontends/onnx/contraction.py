@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES, read_window
 from mrqc.ir.op import Value
 from mrqc.ops import nn
@@ -21,10 +22,10 @@ def import_conv(site: Site) -> Tensor:
     image = site.image_operand(0)
     weight = site.constant(1, "weight")
     if len(weight.shape) != 4:
-        raise UnsupportedNodeError(f"only 2-D convolutions are supported, the weight has shape {list(weight.shape)}")
+        raise UnsupportedError(f"only 2-D convolutions are supported, the weight has shape {list(weight.shape)}")
     kernel = (weight.shape[2], weight.shape[3])
     if site.pair("kernel_shape", kernel) != kernel:
-        raise UnsupportedNodeError(f"kernel_shape does not agree with the weight's shape {list(weight.shape)}")
+        raise UnsupportedError(f"kernel_shape does not agree with the weight's shape {list(weight.shape)}")
     window = read_window(site, kernel, *image.shape[2:])
     op = nn.Conv2D(
         site.nhwc(image),
@@ -43,7 +44,7 @@ def import_gemm(site: Site) -> Tensor:
     rows = site.float_operand(0)
     weight = site.constant(1, "weight")
     if len(rows.shape) != 2 or len(weight.shape) != 2:
-        raise UnsupportedNodeError(f"both operands need 2 axes, found {list(rows.shape)} and {list(weight.shape)}")
+        raise UnsupportedError(f"both operands need 2 axes, found {list(rows.shape)} and {list(weight.shape)}")
     if site.integer("transA", 0):
         rows = rows.transposed((1, 0))
     if not site.integer("transB", 0):
@@ -62,7 +63,7 @@ def import_matmul(site: Site) -> Tensor:
     if isinstance(factor, Activation):
         factor = site.float_operand(1)
     if min(len(rows.shape), len(factor.shape)) < 1:
-        raise UnsupportedNodeError("its operands need an axis each")
+        raise UnsupportedError("its operands need an axis each")
     result = _product(site, site.as_activation(_matrix(site, rows, 0)), _matrix(site, factor, 1))
     # An axis that a vector was given for the product is none of the result.
     shape = result.shape if len(rows.shape) > 1 else (*result.shape[:-2], *result.shape[-1:])
@@ -100,7 +101,7 @@ def _scaled(constant: Constant, factor: float, name: str) -> Constant:
     if factor == 1.0:
         return constant
     if not (np.isfinite(factor) and factor > 0):
-        raise UnsupportedNodeError(f"{name} must be positive, found {factor}")
+        raise UnsupportedError(f"{name} must be positive, found {factor}")
     return constant.scaled(factor)
 
 
@@ -111,7 +112,7 @@ def _row_bias(constant: Constant, outputs: int) -> Constant:
     if constant.array.size == 1:
         single = constant.reshaped(())
         return Constant(single.name, np.broadcast_to(single.array, (outputs,)), single.element, single.dequantized_by)
-    raise UnsupportedNodeError(
+    raise UnsupportedError(
         f"the bias has shape {list(constant.shape)}", f"one number, or one for each of the {outputs} outputs"
     )
 

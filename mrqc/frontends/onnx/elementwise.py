@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Tensor
 from mrqc.ir.op import Op, Value
 from mrqc.ops import nn
 
@@ -49,7 +50,7 @@ def import_div(site: Site) -> Tensor:
     with np.errstate(divide="ignore", over="ignore"):
         reciprocal = (1.0 / reals).astype(np.float32)
     if not np.isfinite(reciprocal).all():
-        raise UnsupportedNodeError("it divides by zero")
+        raise UnsupportedError("it divides by zero")
     return _combined(site, site.operand(0), Constant(f"{divisor.name}/reciprocal", reciprocal), nn.Mul)
 
 
@@ -80,9 +81,7 @@ def _combined(site: Site, lhs: Activation | Constant, rhs: Activation | Constant
     first, second = site.as_activation(lhs), site.as_activation(rhs)
     for activation in (first, second):
         if activation.value.type.dtype.is_integer:
-            raise UnsupportedNodeError(
-                "it works on codes", "mrqc imports it between DequantizeLinear and QuantizeLinear"
-            )
+            raise UnsupportedError("it works on codes", "mrqc imports it between DequantizeLinear and QuantizeLinear")
     left, right, layout = site.emitter.aligned(first, second, site.location)
     return Activation(site.emit(make(left, right)), layout)
 
@@ -97,7 +96,7 @@ def _folded(site: Site, function: Callable[[Any, Any], Any]) -> Constant | None:
         with np.errstate(all="ignore"):
             return Constant(site.node.outputs[0], np.asarray(function(*arrays)).astype(arrays[0].dtype))
     except ValueError as error:
-        raise UnsupportedNodeError(f"its constants do not fit each other: {error}") from None
+        raise UnsupportedError(f"its constants do not fit each other: {error}") from None
 
 
 def _divide(lhs: Any, rhs: Any) -> Any:
@@ -105,7 +104,7 @@ def _divide(lhs: Any, rhs: Any) -> Any:
     if not np.issubdtype(np.asarray(lhs).dtype, np.integer):
         return np.divide(lhs, rhs)
     if np.any(np.asarray(rhs) == 0):
-        raise UnsupportedNodeError("it divides by zero")
+        raise UnsupportedError("it divides by zero")
     return np.trunc(np.divide(lhs, rhs))
 
 

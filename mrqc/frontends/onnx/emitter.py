@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, UnsupportedNodeError
+from mrqc.frontends.constants import Constant, UnsupportedError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
 from mrqc.ir.graph import Graph, Output, Statement
@@ -34,13 +35,13 @@ class Emitter:
         """Append a statement and return its result.
 
         Raises:
-            UnsupportedNodeError: The op breaks its own rules.
+            UnsupportedError: The op breaks its own rules.
         """
         problems = list(op.problems())
         if not problems:
             problems = [problem for type_ in op.infer() for problem in type_.problems()]
         if problems:
-            raise UnsupportedNodeError("; ".join(problems))
+            raise UnsupportedError("; ".join(problems))
         value = self._builder.emit(op, location)
         self._definitions[value] = Statement((value,), op, location)
         return value
@@ -60,10 +61,10 @@ class Emitter:
         Each is emitted once for each layout in which it is used.
 
         Raises:
-            UnsupportedNodeError: The constant is neither float nor dequantized.
+            UnsupportedError: The constant is neither float nor dequantized.
         """
         if constant.element is None and DType.of(constant.array.dtype) is not DType.F32:
-            raise UnsupportedNodeError(
+            raise UnsupportedError(
                 f"tensor {constant.name!r} holds {constant.array.dtype} numbers, not read by a DequantizeLinear"
             )
         value = self.codes(constant, location)
@@ -119,7 +120,7 @@ class Emitter:
     def reshape(self, activation: Activation, shape: tuple[int, ...], location: Location) -> Value:
         """Return a value with the elements in ONNX's order under ``shape``."""
         if math.prod(shape) != activation.value.type.size:
-            raise UnsupportedNodeError(f"{activation.value.type.size} elements cannot take shape {list(shape)}")
+            raise UnsupportedError(f"{activation.value.type.size} elements cannot take shape {list(shape)}")
         if _only_moves_ones(activation.value.type, activation.permutation):
             return self._reshape(activation.value, shape, location)
         return self._reshape(self.logical(activation, location), shape, location)

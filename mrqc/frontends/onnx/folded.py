@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Tensor
 
 _LARGEST = 1 << 24
 
@@ -19,13 +20,13 @@ def import_range(site: Site) -> Tensor:
     """With constant ends and step."""
     start, limit, delta = (site.plain_array(index, "operand") for index in range(3))
     if not start.size == limit.size == delta.size == 1 or not start.dtype == limit.dtype == delta.dtype:
-        raise UnsupportedNodeError("start, limit and delta must be one number each, of one type")
+        raise UnsupportedError("start, limit and delta must be one number each, of one type")
     first, end, step = (array.reshape(-1)[0].item() for array in (start, limit, delta))
     if step == 0 or not all(map(math.isfinite, (first, end, step))):
-        raise UnsupportedNodeError(f"there is no range from {first} to {end} in steps of {step}")
+        raise UnsupportedError(f"there is no range from {first} to {end} in steps of {step}")
     count = max(math.ceil((end - first) / step), 0)
     if count > _LARGEST:
-        raise UnsupportedNodeError(f"{count} numbers are too many for a constant")
+        raise UnsupportedError(f"{count} numbers are too many for a constant")
     # The runtimes add the step over and over in the type itself; for integers it makes no difference.
     numbers = np.full(count, delta.reshape(-1)[0])
     numbers[:1] = start.reshape(-1)[0]
@@ -40,12 +41,12 @@ def _constant_rule(
     def handler(site: Site) -> Tensor:
         """Of constants."""
         if any(isinstance(site.operand(index), Activation) for index in range(operands)):
-            raise UnsupportedNodeError(f"operator {site.node.op_type} of computed tensors cannot be imported")
+            raise UnsupportedError(f"operator {site.node.op_type} of computed tensors cannot be imported")
         arrays = [site.plain_array(index, "operand") for index in range(operands)]
         try:
             result = np.asarray(function(*arrays))
         except (TypeError, ValueError) as error:
-            raise UnsupportedNodeError(f"its constants do not fit it: {error}") from None
+            raise UnsupportedError(f"its constants do not fit it: {error}") from None
         return Constant(site.node.outputs[0], result.astype(dtype or arrays[0].dtype))
 
     return NodeRule(handler, operands)

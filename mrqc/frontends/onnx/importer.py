@@ -9,15 +9,16 @@ from pathlib import Path
 from onnx import ModelProto
 
 from mrqc.errors import Diagnostic, InputError
+from mrqc.frontends.constants import Constant, Lost, LostOperandError, UnsupportedError
 from mrqc.frontends.files import module_name, source_name
 from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
 from mrqc.frontends.onnx.emitter import Emitter
 from mrqc.frontends.onnx.graph import Node, OnnxGraph, Port, inferred_ports, read_graph, with_batch
 from mrqc.frontends.onnx.inputs import input_type
 from mrqc.frontends.onnx.reader import read_model
-from mrqc.frontends.onnx.site import LostOperandError, Site
+from mrqc.frontends.onnx.site import Site
 from mrqc.frontends.onnx.support import RULES, hint_for
-from mrqc.frontends.onnx.tensors import Activation, Constant, Lost, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Tensor
 from mrqc.ir.dtype import DType
 from mrqc.ir.graph import Module, Output
 from mrqc.ir.location import Location
@@ -97,14 +98,14 @@ class _Importer:
     def _input(self, port: Port) -> Tensor:
         try:
             return Activation.plain(self.emitter.add_input(port.name, input_type(self.graph, port)))
-        except UnsupportedNodeError as error:
+        except UnsupportedError as error:
             self.found.append(Diagnostic(error.reason, f"input {port.name!r}", error.hint))
             return self._placeholder(port)
 
     def _node(self, node: Node) -> tuple[Tensor, ...]:
         try:
             return self._import(node)
-        except UnsupportedNodeError as error:
+        except UnsupportedError as error:
             self.found.append(Diagnostic(error.reason, node.where, error.hint))
         except LostOperandError:
             pass
@@ -114,15 +115,15 @@ class _Importer:
         rule = RULES.get((node.domain, node.op_type))
         if rule is None:
             of_domain = f" of domain {node.domain!r}" if node.domain else ""
-            raise UnsupportedNodeError(f"operator {node.op_type}{of_domain} cannot be imported", hint_for(node.op_type))
+            raise UnsupportedError(f"operator {node.op_type}{of_domain} cannot be imported", hint_for(node.op_type))
         unknown = sorted(set(node.attributes) - set(rule.attributes))
         if unknown:
-            raise UnsupportedNodeError(f"unknown attributes: {', '.join(unknown)}")
+            raise UnsupportedError(f"unknown attributes: {', '.join(unknown)}")
         if len(node.inputs) > rule.operands:
-            raise UnsupportedNodeError(f"{len(node.inputs)} inputs are too many, it takes {rule.operands}")
+            raise UnsupportedError(f"{len(node.inputs)} inputs are too many, it takes {rule.operands}")
         if not node.outputs or any(node.outputs[rule.results :]):
             many = "one result is" if rule.results == 1 else f"{rule.results} results are"
-            raise UnsupportedNodeError(f"only {many} supported")
+            raise UnsupportedError(f"only {many} supported")
         results = rule.handler(Site(node, self.graph.opset, self.tensors, self.emitter))
         return results if isinstance(results, tuple) else (results,)
 
@@ -160,7 +161,7 @@ class _Importer:
                 return None
             value = self.emitter.logical(tensor, location)
             _check_declared(port, value)
-        except UnsupportedNodeError as error:
+        except UnsupportedError as error:
             self.found.append(Diagnostic(error.reason, f"output {port.name!r}", error.hint))
             return None
         return Output(port.name, value)
@@ -169,6 +170,6 @@ class _Importer:
 def _check_declared(port: Port, value: Value) -> None:
     numpy = numpy_type(port.element_type)
     if port.element_type and numpy != value.type.dtype.numpy:
-        raise UnsupportedNodeError(
+        raise UnsupportedError(
             f"declared as {element_type_name(port.element_type)}, but computed as {value.type.dtype}"
         )

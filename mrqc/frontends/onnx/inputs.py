@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, LostOperandError, UnsupportedError
 from mrqc.frontends.onnx.arrays import Unreadable, element_type_name, numpy_type
 from mrqc.frontends.onnx.codes import CodeOperand, code_operands, operand_element
 from mrqc.frontends.onnx.emitter import Emitter
 from mrqc.frontends.onnx.graph import Node, OnnxGraph, Port
 from mrqc.frontends.onnx.quantize import quantized_element
-from mrqc.frontends.onnx.site import LostOperandError, Site
-from mrqc.frontends.onnx.tensors import Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.site import Site
+from mrqc.frontends.onnx.tensors import Tensor
 from mrqc.ir.dtype import DType
 from mrqc.ir.types import FLOAT, Element, TensorType
 
@@ -45,14 +46,14 @@ def input_type(graph: OnnxGraph, port: Port) -> TensorType:
     """Return the type of an input; for codes, as the DequantizeLinear nodes behind it read them.
 
     Raises:
-        UnsupportedNodeError: An extent other than the batch is not fixed, the element type is not supported,
+        UnsupportedError: An extent other than the batch is not fixed, the element type is not supported,
             or it is not clear what the codes mean.
     """
     shape = _fixed_shape(port)
     numpy = numpy_type(port.element_type)
     dtype = DType.of(numpy) if numpy is not None else None
     if dtype is None or dtype is DType.I64:
-        raise UnsupportedNodeError(f"element type {element_type_name(port.element_type)} is not supported", _SUPPORTED)
+        raise UnsupportedError(f"element type {element_type_name(port.element_type)} is not supported", _SUPPORTED)
     if dtype is DType.F32:
         return TensorType(shape, FLOAT)
     return TensorType(shape, _element_of_codes(graph, port, dtype, shape))
@@ -60,7 +61,7 @@ def input_type(graph: OnnxGraph, port: Port) -> TensorType:
 
 def _fixed_shape(port: Port) -> tuple[int, ...]:
     if port.shape is None:
-        raise UnsupportedNodeError("it has no shape", "only the batch, the leading extent, may be left open")
+        raise UnsupportedError("it has no shape", "only the batch, the leading extent, may be left open")
     shape: list[int] = []
     for axis, extent in enumerate(port.shape):
         if isinstance(extent, int) and extent > 0:
@@ -69,7 +70,7 @@ def _fixed_shape(port: Port) -> tuple[int, ...]:
             shape.append(1)
         else:
             name = f" ({extent!r})" if extent else ""
-            raise UnsupportedNodeError(
+            raise UnsupportedError(
                 f"its extent on axis {axis}{name} is not fixed",
                 "only the batch, the leading extent, may be left open",
             )
@@ -79,18 +80,18 @@ def _fixed_shape(port: Port) -> tuple[int, ...]:
 def _element_of_codes(graph: OnnxGraph, port: Port, dtype: DType, shape: tuple[int, ...]) -> Element:
     readers = list(_readers(graph, port.name))
     if not readers:
-        raise UnsupportedNodeError(f"nothing says what its {dtype} codes mean", "a DequantizeLinear should read it")
+        raise UnsupportedError(f"nothing says what its {dtype} codes mean", "a DequantizeLinear should read it")
     constants = _constants(graph)
     elements: dict[str, Element] = {}
     for node, where in readers:
         element = _element(Site(node, graph.opset, constants, Emitter()), where, dtype, shape)
         if not _is_per_tensor(element) and node.inputs[where.tensor] != port.name:
-            raise UnsupportedNodeError(
+            raise UnsupportedError(
                 f"node {node.label!r} reads its codes, moved, with a scale for each index of an axis"
             )
         elements[node.label] = element
     if len(set(elements.values())) > 1:
-        raise UnsupportedNodeError(f"nodes {', '.join(map(repr, elements))} read its codes with different scales")
+        raise UnsupportedError(f"nodes {', '.join(map(repr, elements))} read its codes with different scales")
     return next(iter(elements.values()))
 
 
@@ -101,7 +102,7 @@ def _element(site: Site, where: CodeOperand, dtype: DType, shape: tuple[int, ...
             return quantized_element(site, dtype, shape)
         return operand_element(site, where, dtype, shape)
     except (KeyError, LostOperandError):
-        raise UnsupportedNodeError(f"node {node.label!r} reads its codes with a scale that is not constant") from None
+        raise UnsupportedError(f"node {node.label!r} reads its codes with a scale that is not constant") from None
 
 
 def _is_per_tensor(element: Element) -> bool:

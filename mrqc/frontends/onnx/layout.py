@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Tensor
 
 
 def import_transpose(site: Site) -> Tensor:
@@ -17,7 +18,7 @@ def import_transpose(site: Site) -> Tensor:
     if permutation is None:
         permutation = tuple(reversed(range(rank)))
     if sorted(permutation) != list(range(rank)):
-        raise UnsupportedNodeError(f"perm = {list(permutation)} is no permutation of {rank} axes")
+        raise UnsupportedError(f"perm = {list(permutation)} is no permutation of {rank} axes")
     return tensor.transposed(permutation)
 
 
@@ -35,7 +36,7 @@ def import_reshape(site: Site) -> Tensor:
     if wanted.count(-1) == 1 and known > 0 and size % known == 0:
         wanted = tuple(size // known if extent == -1 else extent for extent in wanted)
     if math.prod(wanted) != size or any(extent < 0 for extent in wanted):
-        raise UnsupportedNodeError(f"shape {list(tensor.shape)} cannot become {list(wanted)}")
+        raise UnsupportedError(f"shape {list(tensor.shape)} cannot become {list(wanted)}")
     return site.reshape(tensor, wanted)
 
 
@@ -54,7 +55,7 @@ def import_squeeze(site: Site) -> Tensor:
     if axes is None:
         axes = tuple(axis for axis, extent in enumerate(tensor.shape) if extent == 1)
     if any(tensor.shape[axis] != 1 for axis in axes):
-        raise UnsupportedNodeError(f"axes {list(axes)} of shape {list(tensor.shape)} are not all of extent 1")
+        raise UnsupportedError(f"axes {list(axes)} of shape {list(tensor.shape)} are not all of extent 1")
     return site.reshape(tensor, tuple(extent for axis, extent in enumerate(tensor.shape) if axis not in axes))
 
 
@@ -63,7 +64,7 @@ def import_unsqueeze(site: Site) -> Tensor:
     tensor = site.operand(0)
     axes = _axes(site, len(tensor.shape), new=True)
     if axes is None or len(set(axes)) != len(axes):
-        raise UnsupportedNodeError("it needs a list of different axes")
+        raise UnsupportedError("it needs a list of different axes")
     extents = iter(tensor.shape)
     rank = len(tensor.shape) + len(axes)
     return site.reshape(tensor, tuple(1 if axis in axes else next(extents) for axis in range(rank)))

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Tensor
 from mrqc.ir.op import Value
 from mrqc.ops import nn
 
@@ -16,10 +17,10 @@ def import_batch_normalization(site: Site) -> Tensor:
     """As it is at inference, on floats, with constant parameters."""
     activation = site.float_operand(0)
     if site.integer("training_mode", 0):
-        raise UnsupportedNodeError("it is in training mode", "export the model for inference")
+        raise UnsupportedError("it is in training mode", "export the model for inference")
     rank = len(activation.shape)
     if rank < 2:
-        raise UnsupportedNodeError(f"it needs a batch and channels, found shape {list(activation.shape)}")
+        raise UnsupportedError(f"it needs a batch and channels, found shape {list(activation.shape)}")
     value, permutation = activation.value, activation.permutation
     if permutation[1] != rank - 1:
         permutation = (0, rank - 1, *range(1, rank - 1))
@@ -32,7 +33,7 @@ def import_batch_normalization(site: Site) -> Tensor:
 def _per_channel(site: Site, index: int, channels: int) -> Value:
     array = site.plain_array(index, "parameter")
     if array.shape != (channels,):
-        raise UnsupportedNodeError(f"parameter {index} has shape {list(array.shape)}, not one number for each channel")
+        raise UnsupportedError(f"parameter {index} has shape {list(array.shape)}, not one number for each channel")
     return site.as_activation(Constant(site.node.inputs[index], array.astype(np.float32))).value
 
 

@@ -6,9 +6,10 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 
+from mrqc.frontends.constants import Constant
 from mrqc.frontends.onnx.graph import AttributeContent
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, Tensor
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 
 _NLC_SEEN_AS_NCL = (0, 2, 1)
 _NEUTRAL: Mapping[str, int] = {

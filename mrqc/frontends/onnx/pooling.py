@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES, read_window
 from mrqc.ops import nn
 from mrqc.ops.window import Window
@@ -58,10 +59,10 @@ def whole_image(image: Activation) -> tuple[int, int]:
 def pool_window(site: Site, image: Activation) -> Window:
     """Return the window of a pool over an image."""
     if site.integer_list("kernel_shape") is None:
-        raise UnsupportedNodeError("attribute 'kernel_shape' is missing")
+        raise UnsupportedError("attribute 'kernel_shape' is missing")
     window = read_window(site, site.pair("kernel_shape", (1, 1)), *image.shape[2:])
     if window.dilations != (1, 1):
-        raise UnsupportedNodeError(f"dilations {list(window.dilations)} are not supported in pools")
+        raise UnsupportedError(f"dilations {list(window.dilations)} are not supported in pools")
     return window
 
 

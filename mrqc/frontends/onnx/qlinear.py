@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.onnx.activation import softmax_of
 from mrqc.frontends.onnx.codes import FIRST, SECOND, code_operands, read_codes, result_element
 from mrqc.frontends.onnx.pooling import pool_window, whole_image
 from mrqc.frontends.onnx.rearrange import concatenated
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES
 from mrqc.ir.op import Value
 from mrqc.ops import nn
@@ -54,7 +55,7 @@ def import_qlinear_concat(site: Site) -> Tensor:
     operands = code_operands(_DOMAIN, "QLinearConcat", len(site.node.inputs))
     codes = [read_codes(site, where) for where in operands]
     if not codes:
-        raise UnsupportedNodeError("it has nothing to join")
+        raise UnsupportedError("it has nothing to join")
     element = result_element(site, 0, 1, codes[0].value.type.dtype)
     return concatenated(site, codes, site.integer("axis", 1), element)
 
@@ -92,7 +93,7 @@ def _image(site: Site) -> Activation:
     """Return the operand as ONNX's own layout has it."""
     image = read_codes(site, FIRST)
     if len(image.shape) != 4:
-        raise UnsupportedNodeError(f"only images with 4 axes are supported, found shape {list(image.shape)}")
+        raise UnsupportedError(f"only images with 4 axes are supported, found shape {list(image.shape)}")
     return image.transposed((0, 3, 1, 2)) if site.integer("channels_last", 0) else image
 
 

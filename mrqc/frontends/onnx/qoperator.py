@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.codes import (
     FIRST,
     NO_SCALE,
@@ -18,7 +19,7 @@ from mrqc.frontends.onnx.codes import (
 )
 from mrqc.frontends.onnx.contraction import OHWI_FROM_OIHW
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES, read_window
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
@@ -62,11 +63,11 @@ def import_qgemm(site: Site) -> Tensor:
     is_transposed = bool(site.integer("transB", 0))
     weight = constant_codes(site, CodeOperand(3, 4, 5, axis=0 if is_transposed else 1))
     if site.number("alpha", 1.0) != 1.0:
-        raise UnsupportedNodeError(f"alpha must be 1, found {site.number('alpha', 1.0)}")
+        raise UnsupportedError(f"alpha must be 1, found {site.number('alpha', 1.0)}")
     if not site.has_operand(7):
-        raise UnsupportedNodeError("without a scale of the result it gives floats", "quantize its result")
+        raise UnsupportedError("without a scale of the result it gives floats", "quantize its result")
     if len(rows.shape) != 2 or len(weight.shape) != 2:
-        raise UnsupportedNodeError(f"both operands need 2 axes, found {list(rows.shape)} and {list(weight.shape)}")
+        raise UnsupportedError(f"both operands need 2 axes, found {list(rows.shape)} and {list(weight.shape)}")
     if site.integer("transA", 0):
         rows = rows.transposed((1, 0))
     if is_transposed:
@@ -81,7 +82,7 @@ def import_qgemm(site: Site) -> Tensor:
 def refuse_dynamic_quantization(site: Site) -> Tensor:
     """Refused: its scale depends on the input, and an integer program has fixed ones."""
     del site
-    raise UnsupportedNodeError(
+    raise UnsupportedError(
         "dynamic quantization cannot be lowered: its scale is computed from each input, integer programs have fixed "
         "ones",
         "quantize the model statically, with calibration data",
@@ -90,12 +91,12 @@ def refuse_dynamic_quantization(site: Site) -> Tensor:
 
 def _convolution(site: Site, image: Activation, weight: Constant, bias: Value | None, element: Element) -> Activation:
     if len(image.shape) != 4 or len(weight.shape) != 4:
-        raise UnsupportedNodeError(
+        raise UnsupportedError(
             f"only 2-D convolutions are supported, found shapes {list(image.shape)} and {list(weight.shape)}"
         )
     kernel = (weight.shape[2], weight.shape[3])
     if site.pair("kernel_shape", kernel) != kernel:
-        raise UnsupportedNodeError(f"kernel_shape does not agree with the weight's shape {list(weight.shape)}")
+        raise UnsupportedError(f"kernel_shape does not agree with the weight's shape {list(weight.shape)}")
     window = read_window(site, kernel, *image.shape[2:])
     op = nn.Conv2D(
         site.nhwc(image),
@@ -112,7 +113,7 @@ def _convolution(site: Site, image: Activation, weight: Constant, bias: Value | 
 
 def _product(site: Site, rows: Activation, weight: Constant, bias: Value | None, element: Element) -> Tensor:
     if len(weight.shape) != 2 or len(rows.shape) < 2:
-        raise UnsupportedNodeError(
+        raise UnsupportedError(
             f"rows times a matrix are supported, found shapes {list(rows.shape)} and {list(weight.shape)}"
         )
     columns = emitted_codes(site, weight.transposed((1, 0)))
@@ -126,10 +127,10 @@ def _bias(site: Site, index: int, input_: Activation, weight: Constant) -> Value
     """Return the bias; ``weight`` has its output channels first."""
     constant = site.constant(index, "bias")
     if DType.of(constant.array.dtype) is not DType.I32 or constant.element is not None:
-        raise UnsupportedNodeError(f"the bias must hold INT32, found {constant.array.dtype}")
+        raise UnsupportedError(f"the bias must hold INT32, found {constant.array.dtype}")
     outputs = weight.shape[0]
     if constant.shape not in ((outputs,), (1, outputs)):
-        raise UnsupportedNodeError(f"the bias has shape {list(constant.shape)}, not one number for {outputs} outputs")
+        raise UnsupportedError(f"the bias has shape {list(constant.shape)}, not one number for {outputs} outputs")
     assert weight.element is not None
     element = bias_element(input_.value.type.element, weight.element)
     return emitted_codes(site, replace(constant.reshaped((outputs,)), element=element))

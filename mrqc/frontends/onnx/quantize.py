@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from mrqc.frontends.constants import Constant, UnsupportedError, with_axis
 from mrqc.frontends.onnx.arrays import element_type_name, numpy_type
 from mrqc.frontends.onnx.site import NodeRule, Site, checked_axis
-from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError, with_axis
+from mrqc.frontends.onnx.tensors import Activation, Tensor
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.quantization import Quantization
@@ -29,7 +30,7 @@ def import_quantize(site: Site) -> Tensor:
     if isinstance(tensor, Constant):
         return Constant(tensor.name, _quantized(tensor.real(), element))
     if tensor.value.type.dtype is not DType.F32:
-        raise UnsupportedNodeError("its input holds integers, not floats")
+        raise UnsupportedError("its input holds integers, not floats")
     return Activation(site.emit(nn.Quantize(tensor.value, as_stored(element, tensor))), tensor.permutation)
 
 
@@ -41,7 +42,7 @@ def import_dequantize(site: Site) -> Tensor:
         return _dequantized_constant(site, tensor)
     type_ = tensor.value.type
     if type_.dtype is DType.F32:
-        raise UnsupportedNodeError("its input holds floats, not integers")
+        raise UnsupportedError("its input holds floats, not integers")
     element = as_stored(quantized_element(site, type_.dtype, tensor.shape), tensor)
     if type_.quantization is None:
         # The codes come from something that is reported already; go on with what this node says.
@@ -50,7 +51,7 @@ def import_dequantize(site: Site) -> Tensor:
             tensor.permutation,
         )
     if type_.element != element:
-        raise UnsupportedNodeError(
+        raise UnsupportedError(
             f"it reads codes with {describe_element(element)} that were quantized with "
             f"{describe_element(type_.element)}",
             "give the DequantizeLinear the scale and zero point of the QuantizeLinear",
@@ -62,10 +63,10 @@ def quantized_element(site: Site, dtype: DType, shape: tuple[int, ...]) -> Eleme
     """Return what the scale and zero point of a node say about a tensor of ``shape`` as ONNX sees it.
 
     Raises:
-        UnsupportedNodeError: They are computed, in blocks, of the wrong shape, or no valid quantization.
+        UnsupportedError: They are computed, in blocks, of the wrong shape, or no valid quantization.
     """
     if block_size := site.integer("block_size", 0):
-        raise UnsupportedNodeError(f"block_size {block_size}: {_BLOCKS[0]}", _BLOCKS[1])
+        raise UnsupportedError(f"block_size {block_size}: {_BLOCKS[0]}", _BLOCKS[1])
     zero_points = site.plain_array(2, "zero point") if site.has_operand(2) else None
     return element_from(site.plain_array(1, "scale"), zero_points, dtype, shape, site.integer("axis", 1))
 
@@ -83,18 +84,18 @@ def element_from(
         axis: May be negative.
 
     Raises:
-        UnsupportedNodeError: They are in blocks, of the wrong shape or type, or no valid quantization.
+        UnsupportedError: They are in blocks, of the wrong shape or type, or no valid quantization.
     """
     if scales.dtype != np.float32:
-        raise UnsupportedNodeError(f"the scale must be FLOAT, found {scales.dtype}")
+        raise UnsupportedError(f"the scale must be FLOAT, found {scales.dtype}")
     if zero_points is None:
         zero_points = np.zeros(scales.shape, dtype.numpy)
     if zero_points.dtype != dtype.numpy:
-        raise UnsupportedNodeError(f"the zero point is {zero_points.dtype}, the codes are {dtype.numpy}")
+        raise UnsupportedError(f"the zero point is {zero_points.dtype}, the codes are {dtype.numpy}")
     if scales.size != zero_points.size:
-        raise UnsupportedNodeError(f"there are {scales.size} scales and {zero_points.size} zero points")
+        raise UnsupportedError(f"there are {scales.size} scales and {zero_points.size} zero points")
     if scales.ndim > 1:
-        raise UnsupportedNodeError(*_BLOCKS)
+        raise UnsupportedError(*_BLOCKS)
     if scales.size == 1:
         quantization = Quantization.per_tensor(float(scales.reshape(-1)[0]), int(zero_points.reshape(-1)[0]))
     else:
@@ -102,7 +103,7 @@ def element_from(
         quantization = Quantization.per_axis(scales.tolist(), zero_points.reshape(-1).tolist(), along)
     problems = list(quantization.problems(shape, dtype.minimum, dtype.maximum))
     if problems:
-        raise UnsupportedNodeError("; ".join(problems))
+        raise UnsupportedError("; ".join(problems))
     return Element(dtype, quantization)
 
 
@@ -112,27 +113,27 @@ def _result_dtype(site: Site) -> DType:
     if wanted := site.integer("output_dtype", 0):
         named = numpy_type(wanted)
         if named is None:
-            raise UnsupportedNodeError(f"codes of element type {element_type_name(wanted)} are not supported")
+            raise UnsupportedError(f"codes of element type {element_type_name(wanted)} are not supported")
         if numpy not in (None, named):
-            raise UnsupportedNodeError(f"output_dtype is {element_type_name(wanted)}, the zero point {numpy}")
+            raise UnsupportedError(f"output_dtype is {element_type_name(wanted)}, the zero point {numpy}")
         numpy = named
     dtype = DType.U8 if numpy is None else DType.of(numpy)
     if dtype is None or dtype not in (DType.I8, DType.U8, DType.I16):
-        raise UnsupportedNodeError(f"codes of type {numpy} are not supported")
+        raise UnsupportedError(f"codes of type {numpy} are not supported")
     return dtype
 
 
 def _require_single_precision(site: Site, attribute: str) -> None:
     wanted = site.integer(attribute, 0)
     if wanted not in (0, TensorProto.FLOAT):
-        raise UnsupportedNodeError(f"{attribute} {element_type_name(wanted)} is not supported", "FLOAT is")
+        raise UnsupportedError(f"{attribute} {element_type_name(wanted)} is not supported", "FLOAT is")
 
 
 def _quantized(real: NDArray[np.float32], element: Element) -> NDArray[Any]:
     """Return codes by the rule of QuantizeLinear, in single precision as runtimes compute it."""
     assert element.quantization is not None
     if not np.isfinite(real).all():
-        raise UnsupportedNodeError("the constant holds numbers that are not finite")
+        raise UnsupportedError("the constant holds numbers that are not finite")
     scales = element.quantization.broadcast_scales(real.ndim).astype(np.float32)
     with np.errstate(over="ignore"):
         steps = np.rint(real / scales).astype(np.float64)
@@ -144,7 +145,7 @@ def _dequantized_constant(site: Site, tensor: Constant) -> Constant:
     dtype = DType.of(tensor.array.dtype)
     if tensor.element is not None or dtype is None or not dtype.is_integer:
         found = "floats" if tensor.element is not None else str(tensor.array.dtype)
-        raise UnsupportedNodeError(f"its input {tensor.name!r} must hold INT8, UINT8, INT16 or INT32, found {found}")
+        raise UnsupportedError(f"its input {tensor.name!r} must hold INT8, UINT8, INT16 or INT32, found {found}")
     return Constant(tensor.name, tensor.array, quantized_element(site, dtype, tensor.shape), site.node.label)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.ir.op import Value
 from mrqc.ir.types import Element
 from mrqc.ops import nn
@@ -24,13 +25,13 @@ def import_concat(site: Site) -> Tensor:
     """Along any axis: constants, floats, or codes of one scale."""
     tensors = [site.operand(index) for index in range(len(site.node.inputs))]
     if not tensors:
-        raise UnsupportedNodeError("it has no inputs")
+        raise UnsupportedError("it has no inputs")
     if all(isinstance(tensor, Constant) for tensor in tensors):
         return _joined_constants(site)
     activations = [site.as_activation(tensor) for tensor in tensors]
     elements = {activation.value.type.element for activation in activations}
     if len(elements) > 1:
-        raise UnsupportedNodeError(
+        raise UnsupportedError(
             "its operands are codes of different scales", "mrqc imports it between DequantizeLinear and QuantizeLinear"
         )
     return concatenated(site, activations, site.integer("axis", 1), elements.pop())
@@ -41,7 +42,7 @@ def concatenated(site: Site, activations: Sequence[Activation], axis: int, eleme
     rank = len(activations[0].shape)
     if any(len(activation.shape) != rank for activation in activations):
         shapes = [list(activation.shape) for activation in activations]
-        raise UnsupportedNodeError(f"shapes {shapes} cannot be joined")
+        raise UnsupportedError(f"shapes {shapes} cannot be joined")
     layouts = [activation.permutation for activation in activations]
     layout = max(dict.fromkeys(layouts), key=layouts.count)
     if NHWC_SEEN_AS_NCHW in layouts:
@@ -56,7 +57,7 @@ def _joined_constants(site: Site) -> Constant:
     axis = site.axis(site.integer("axis", 0), arrays[0].ndim)
     shapes = {(*array.shape[:axis], *array.shape[axis + 1 :], array.ndim) for array in arrays}
     if len(shapes) != 1:
-        raise UnsupportedNodeError(f"shapes {[list(array.shape) for array in arrays]} cannot be joined")
+        raise UnsupportedError(f"shapes {[list(array.shape) for array in arrays]} cannot be joined")
     return Constant(site.node.outputs[0], np.concatenate(arrays, axis))
 
 
@@ -77,7 +78,7 @@ def import_slice(site: Site) -> Tensor:
     axes = tuple(range(len(starts))) if axes is None else axes
     steps = site.integers(4, "steps") if site.has_operand(4) else (1,) * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
-        raise UnsupportedNodeError("starts, ends, axes and steps must be equally many, and no step 0")
+        raise UnsupportedError("starts, ends, axes and steps must be equally many, and no step 0")
     cuts = {axis: _Cut(0, extent, 1) for axis, extent in enumerate(tensor.shape)}
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         place = site.axis(axis, len(tensor.shape))
@@ -98,7 +99,7 @@ def import_split(site: Site) -> tuple[Tensor, ...]:
         most = -(-extent // site.integer("num_outputs", parts))
         sizes = (*(most,) * (parts - 1), extent - most * (parts - 1))
     if len(sizes) != parts or sum(sizes) != extent or min(sizes) < 1:
-        raise UnsupportedNodeError(f"sizes {list(sizes)} do not split an extent of {extent} into {parts}")
+        raise UnsupportedError(f"sizes {list(sizes)} do not split an extent of {extent} into {parts}")
     found: list[Tensor] = []
     for index, size in enumerate(sizes):
         cuts = {other: _Cut(0, whole, 1) for other, whole in enumerate(tensor.shape)}
@@ -114,7 +115,7 @@ def import_gather(site: Site) -> Tensor:
     axis = site.axis(site.integer("axis", 0), len(tensor.shape))
     extent = tensor.shape[axis]
     if not np.issubdtype(indices.dtype, np.integer) or np.any((indices < -extent) | (indices >= extent)):
-        raise UnsupportedNodeError(f"the indices must be integers between {-extent} and {extent - 1}")
+        raise UnsupportedError(f"the indices must be integers between {-extent} and {extent - 1}")
     if isinstance(tensor, Constant):
         return Constant(site.node.outputs[0], np.take(site.plain_array(0, "operand"), indices, axis))
     picked = tuple(int(index) % extent for index in indices.reshape(-1))
@@ -152,7 +153,7 @@ def _padded(site: Site, value: Value, padding: tuple[int, ...], mode: str) -> Va
     if mode in _MIRRORS:
         return site.emit(nn.MirrorPad(value, padding, _MIRRORS[mode]))
     if mode != "edge":
-        raise UnsupportedNodeError(f"mode {mode!r} is not supported", "constant, reflect and edge are")
+        raise UnsupportedError(f"mode {mode!r} is not supported", "constant, reflect and edge are")
     for axis, extent in enumerate(value.type.shape):
         before, after = padding[2 * axis : 2 * axis + 2]
         if before or after:
@@ -165,7 +166,7 @@ def _fill(site: Site, value: Value) -> float:
     if site.has_operand(2):
         array = site.plain_array(2, "constant")
         if array.size != 1:
-            raise UnsupportedNodeError(f"the constant must be one number, found shape {list(array.shape)}")
+            raise UnsupportedError(f"the constant must be one number, found shape {list(array.shape)}")
         number = float(array.reshape(-1)[0])
     else:
         number = site.number("value", 0.0)
@@ -180,7 +181,7 @@ def _amounts(site: Site, rank: int) -> list[tuple[int, int]]:
     pads = site.integers(1, "pads") if site.has_operand(1) else site.integer_list("pads")
     axes = site.integers(3, "axes") if site.has_operand(3) else tuple(range(rank))
     if pads is None or len(pads) != 2 * len(axes):
-        raise UnsupportedNodeError(f"pads {list(pads or ())} do not fit {len(axes)} axes")
+        raise UnsupportedError(f"pads {list(pads or ())} do not fit {len(axes)} axes")
     amounts = [(0, 0)] * rank
     for index, axis in enumerate(axes):
         amounts[site.axis(axis, rank)] = (pads[index], pads[index + len(axes)])
@@ -193,7 +194,7 @@ def import_depth_to_space(site: Site) -> Tensor:
     batch, channels, height, width = image.shape
     block = site.integer("blocksize", 0)
     if block < 1 or channels % (block * block):
-        raise UnsupportedNodeError(f"blocks of {block} do not divide {channels} channels")
+        raise UnsupportedError(f"blocks of {block} do not divide {channels} channels")
     depth = channels // (block * block)
     is_column_major = site.text("mode", "DCR") == "CRD"
     split = (depth, block, block) if is_column_major else (block, block, depth)
@@ -208,7 +209,7 @@ def import_space_to_depth(site: Site) -> Tensor:
     batch, channels, height, width = image.shape
     block = site.integer("blocksize", 0)
     if block < 1 or height % block or width % block:
-        raise UnsupportedNodeError(f"blocks of {block} do not divide {height}x{width}")
+        raise UnsupportedError(f"blocks of {block} do not divide {height}x{width}")
     blocks = _reshaped(site, image, (batch, channels, height // block, block, width // block, block))
     is_column_major = site.text("mode", "DCR") == "CRD"
     moved = blocks.transposed((0, 1, 3, 5, 2, 4) if is_column_major else (0, 3, 5, 1, 2, 4))
@@ -223,7 +224,7 @@ def _bounds(site: Site, index: int, name: str) -> tuple[int, ...]:
     """Return starts or ends, attributes before opset 10."""
     listed = site.integers(index, name) if site.has_operand(index) else site.integer_list(name)
     if listed is None:
-        raise UnsupportedNodeError(f"it has no {name}")
+        raise UnsupportedError(f"it has no {name}")
     return listed
 
 
@@ -235,7 +236,7 @@ def _cut(site: Site, tensor: Activation | Constant, cuts: Mapping[int, _Cut]) ->
             array = np.take(array, range(cut.first, cut.first + cut.count * cut.step, cut.step), axis)
         return Constant(site.node.outputs[0], array)
     if any(cut.count < 1 for cut in cuts.values()):
-        raise UnsupportedNodeError("nothing is left of it")
+        raise UnsupportedError("nothing is left of it")
     stored = {tensor.permutation[axis]: cut for axis, cut in cuts.items()}
     if all(cut == _Cut(0, tensor.value.type.shape[axis], 1) for axis, cut in stored.items()):
         return tensor
@@ -245,7 +246,7 @@ def _cut(site: Site, tensor: Activation | Constant, cuts: Mapping[int, _Cut]) ->
 def _sliced(site: Site, value: Value, cuts: Mapping[int, _Cut]) -> Value:
     ordered = [cuts[axis] for axis in range(value.type.rank)]
     if any(cut.count < 1 for cut in ordered):
-        raise UnsupportedNodeError("nothing is left of it")
+        raise UnsupportedError("nothing is left of it")
     begin = tuple(cut.first for cut in ordered)
     size, strides = tuple(cut.count for cut in ordered), tuple(cut.step for cut in ordered)
     return site.emit(nn.Slice(value, begin, size, strides))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
@@ -37,7 +38,7 @@ def import_arg_min(site: Site) -> Tensor:
 def _place_of_extreme(site: Site, *, smallest: bool) -> Tensor:
     activation = site.as_activation(site.operand(0))
     if site.integer("select_last_index", 0):
-        raise UnsupportedNodeError("select_last_index is not supported", "the first of equals is")
+        raise UnsupportedError("select_last_index is not supported", "the first of equals is")
     axis = site.axis(site.integer("axis", 0), len(activation.shape))
     op = nn.ArgMax(activation.value, activation.permutation[axis], True, smallest, Element(DType.I64))
     result = Activation(site.emit(op), activation.permutation)

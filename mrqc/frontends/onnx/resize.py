@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.ops import nn
 from mrqc.ops.nn.resize import Coordinates, Nearest
 
@@ -30,13 +31,13 @@ def import_resize(site: Site) -> Tensor:
         return _resized(site, _scaled_size(site, 1), Coordinates.ASYMMETRIC, Nearest.FLOOR)
     mode = site.text("coordinate_transformation_mode", "half_pixel")
     if mode not in _COORDINATES:
-        raise UnsupportedNodeError(f"coordinate_transformation_mode {mode!r} is not supported")
+        raise UnsupportedError(f"coordinate_transformation_mode {mode!r} is not supported")
     nearest = site.text("nearest_mode", "round_prefer_floor")
     if nearest not in _NEAREST:
-        raise UnsupportedNodeError(f"nearest_mode {nearest!r} is unknown")
+        raise UnsupportedError(f"nearest_mode {nearest!r} is unknown")
     for name in ("antialias", "exclude_outside"):
         if site.integer(name, 0):
-            raise UnsupportedNodeError(f"{name} is not supported")
+            raise UnsupportedError(f"{name} is not supported")
     size = _given_size(site) if site.has_operand(3) else _scaled_size(site, 2)
     return _resized(site, size, _COORDINATES[mode], _NEAREST[nearest])
 
@@ -55,7 +56,7 @@ def _resized(site: Site, size: tuple[int, int], coordinates: Coordinates, neares
     elif mode in ("linear", "bilinear"):
         op = nn.ResizeBilinear(value, size, coordinates)
     else:
-        raise UnsupportedNodeError(f"mode {mode!r} is not supported", "nearest and linear are")
+        raise UnsupportedError(f"mode {mode!r} is not supported", "nearest and linear are")
     return Activation(site.emit(op), NHWC_SEEN_AS_NCHW)
 
 
@@ -65,11 +66,11 @@ def _axes(site: Site) -> tuple[int, ...]:
 
 def _given_size(site: Site) -> tuple[int, int]:
     if site.text("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise UnsupportedNodeError("keep_aspect_ratio_policy is not supported", "the policy 'stretch' is")
+        raise UnsupportedError("keep_aspect_ratio_policy is not supported", "the policy 'stretch' is")
     shape = list(site.operand(0).shape)
     sizes = site.integers(3, "sizes")
     if len(shape) != 4 or len(sizes) != len(_axes(site)):
-        raise UnsupportedNodeError(f"sizes {list(sizes)} do not fit shape {shape}")
+        raise UnsupportedError(f"sizes {list(sizes)} do not fit shape {shape}")
     for axis, size in zip(_axes(site), sizes, strict=True):
         shape[axis] = size
     return _only_height_and_width(site, shape)
@@ -79,12 +80,12 @@ def _scaled_size(site: Site, index: int) -> tuple[int, int]:
     shape = list(site.operand(0).shape)
     scales = [float(scale) for scale in site.plain_array(index, "scales").reshape(-1)]
     if len(shape) != 4 or len(scales) != len(_axes(site)):
-        raise UnsupportedNodeError(f"scales {scales} do not fit shape {shape}")
+        raise UnsupportedError(f"scales {scales} do not fit shape {shape}")
     for axis, scale in zip(_axes(site), scales, strict=True):
         exact = shape[axis] * scale
         if not math.isclose(exact, round(exact), abs_tol=1e-5):
             # Then coordinates follow the scale, and not the ratio of the sizes.
-            raise UnsupportedNodeError(f"a scale of {scale} for extent {shape[axis]} does not give a whole number")
+            raise UnsupportedError(f"a scale of {scale} for extent {shape[axis]} does not give a whole number")
         shape[axis] = round(exact)
     return _only_height_and_width(site, shape)
 
@@ -92,7 +93,7 @@ def _scaled_size(site: Site, index: int) -> tuple[int, int]:
 def _only_height_and_width(site: Site, shape: list[int]) -> tuple[int, int]:
     before = site.operand(0).shape
     if tuple(shape[:2]) != before[:2]:
-        raise UnsupportedNodeError(f"it resizes {list(before)} to {shape}", "only height and width can change")
+        raise UnsupportedError(f"it resizes {list(before)} to {shape}", "only height and width can change")
     return (shape[2], shape[3])
 
 

@@ -10,24 +10,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, Lost, LostOperandError, UnsupportedError
 from mrqc.frontends.onnx.arrays import Unreadable
 from mrqc.frontends.onnx.emitter import Emitter
 from mrqc.frontends.onnx.graph import Node
-from mrqc.frontends.onnx.tensors import (
-    NHWC_SEEN_AS_NCHW,
-    Activation,
-    Constant,
-    Lost,
-    Tensor,
-    UnsupportedNodeError,
-)
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.ir.dtype import DType
 from mrqc.ir.location import Location
 from mrqc.ir.op import Op, Value
-
-
-class LostOperandError(Exception):
-    """An operand stems from something that is reported already; the node is passed over in silence."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +55,11 @@ class Site:
         """Return an input.
 
         Raises:
-            UnsupportedNodeError: The node has no such input.
+            UnsupportedError: The node has no such input.
             LostOperandError: It could not be imported itself.
         """
         if not self.has_operand(index):
-            raise UnsupportedNodeError(f"input {index} is missing")
+            raise UnsupportedError(f"input {index} is missing")
         tensor = self.tensors[self.node.inputs[index]]
         if isinstance(tensor, Lost):
             raise LostOperandError
@@ -85,11 +75,11 @@ class Site:
         """Return an input as a value of floats.
 
         Raises:
-            UnsupportedNodeError: It holds integers.
+            UnsupportedError: It holds integers.
         """
         activation = self.as_activation(self.operand(index))
         if activation.value.type.dtype is not DType.F32:
-            raise UnsupportedNodeError(
+            raise UnsupportedError(
                 f"it works on the codes of {self.node.inputs[index]!r}",
                 "mrqc imports it between DequantizeLinear and QuantizeLinear",
             )
@@ -99,22 +89,22 @@ class Site:
         """Return an input as a value with batch, channels, height and width.
 
         Raises:
-            UnsupportedNodeError: It is no image, or holds codes where only floats will do.
+            UnsupportedError: It is no image, or holds codes where only floats will do.
         """
         activation = self.as_activation(self.operand(index)) if codes_too else self.float_operand(index)
         if len(activation.shape) != 4:
-            raise UnsupportedNodeError(f"only images with 4 axes are supported, found shape {list(activation.shape)}")
+            raise UnsupportedError(f"only images with 4 axes are supported, found shape {list(activation.shape)}")
         return activation
 
     def constant(self, index: int, role: str) -> Constant:
         """Return an input that must be known at import, such as weights.
 
         Raises:
-            UnsupportedNodeError: It is computed.
+            UnsupportedError: It is computed.
         """
         tensor = self.operand(index)
         if isinstance(tensor, Activation):
-            raise UnsupportedNodeError(f"the {role} {self.node.inputs[index]!r} is computed at run time, not constant")
+            raise UnsupportedError(f"the {role} {self.node.inputs[index]!r} is computed at run time, not constant")
         return tensor
 
     def plain_array(self, index: int, role: str) -> NDArray[Any]:
@@ -126,7 +116,7 @@ class Site:
         """Return a constant list of integers."""
         array = self.plain_array(index, role)
         if not np.issubdtype(array.dtype, np.integer) or array.ndim > 1:
-            raise UnsupportedNodeError(f"the {role} must be a list of integers, found {array.dtype}{list(array.shape)}")
+            raise UnsupportedError(f"the {role} must be a list of integers, found {array.dtype}{list(array.shape)}")
         return tuple(int(number) for number in array.reshape(-1))
 
     def nhwc(self, activation: Activation) -> Value:
@@ -183,32 +173,32 @@ class Site:
         if not content:
             return default
         if len(content) != 2:
-            raise UnsupportedNodeError(f"only 2-D windows are supported, {name} = {list(content)}")
+            raise UnsupportedError(f"only 2-D windows are supported, {name} = {list(content)}")
         return (content[0], content[1])
 
     def axis(self, axis: int, rank: int, first_beyond: int = 0) -> int:
         """Return a non-negative axis.
 
         Raises:
-            UnsupportedNodeError: ``axis`` is none of a tensor of ``rank`` axes.
+            UnsupportedError: ``axis`` is none of a tensor of ``rank`` axes.
         """
         return checked_axis(axis, rank, first_beyond)
 
-    def _wrong_kind(self, name: str, wanted: str) -> UnsupportedNodeError:
+    def _wrong_kind(self, name: str, wanted: str) -> UnsupportedError:
         content = self.node.attributes[name]
         if isinstance(content, Unreadable):
-            return UnsupportedNodeError(f"attribute {name!r}: {content.reason}")
-        return UnsupportedNodeError(f"attribute {name!r} must be {wanted}")
+            return UnsupportedError(f"attribute {name!r}: {content.reason}")
+        return UnsupportedError(f"attribute {name!r} must be {wanted}")
 
 
 def checked_axis(axis: int, rank: int, first_beyond: int = 0) -> int:
     """Return a non-negative axis of a tensor of ``rank`` axes.
 
     Raises:
-        UnsupportedNodeError: There is no such axis.
+        UnsupportedError: There is no such axis.
     """
     if not -rank <= axis < rank + first_beyond:
-        raise UnsupportedNodeError(f"axis {axis} does not exist in a tensor of rank {rank}")
+        raise UnsupportedError(f"axis {axis} does not exist in a tensor of rank {rank}")
     return axis + rank if axis < 0 else axis
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import Activation, Tensor
 from mrqc.ops import nn
 
 _LARGEST = 1 << 28
@@ -19,7 +20,7 @@ def import_tile(site: Site) -> Tensor:
     """A constant number of times along each axis."""
     tensor, repeats = site.operand(0), site.integers(1, "repeats")
     if len(repeats) != len(tensor.shape):
-        raise UnsupportedNodeError(f"{len(repeats)} repeats do not fit {len(tensor.shape)} axes")
+        raise UnsupportedError(f"{len(repeats)} repeats do not fit {len(tensor.shape)} axes")
     return _repeated(site, tensor, repeats)
 
 
@@ -29,7 +30,7 @@ def import_expand(site: Site) -> Tensor:
     try:
         shape = np.broadcast_shapes(tensor.shape, wanted)
     except ValueError:
-        raise UnsupportedNodeError(f"shape {list(tensor.shape)} cannot become {list(wanted)}") from None
+        raise UnsupportedError(f"shape {list(tensor.shape)} cannot become {list(wanted)}") from None
     if len(shape) > len(tensor.shape):
         tensor = _with_rank(site, tensor, len(shape))
     return _repeated(site, tensor, [new // old for new, old in zip(shape, tensor.shape, strict=True)])
@@ -45,7 +46,7 @@ def _with_rank(site: Site, tensor: Activation | Constant, rank: int) -> Activati
 def _repeated(site: Site, tensor: Activation | Constant, repeats: Sequence[int]) -> Tensor:
     size = math.prod(tensor.shape) * math.prod(repeats)
     if min(repeats, default=1) < 1 or size > _LARGEST:
-        raise UnsupportedNodeError(f"shape {list(tensor.shape)} cannot be repeated {list(repeats)} times")
+        raise UnsupportedError(f"shape {list(tensor.shape)} cannot be repeated {list(repeats)} times")
     if isinstance(tensor, Constant) and tensor.element is None:
         return Constant(site.node.outputs[0], np.tile(tensor.array, tuple(repeats)))
     activation = site.as_activation(tensor)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.onnx.site import NodeRule, Site
-from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Constant, Tensor, UnsupportedNodeError
+from mrqc.frontends.onnx.tensors import NHWC_SEEN_AS_NCHW, Activation, Tensor
 from mrqc.frontends.onnx.windows import WINDOW_ATTRIBUTES
 from mrqc.ops import nn
 
@@ -16,10 +17,10 @@ def import_conv_transpose(site: Site) -> Tensor:
     image = site.image_operand(0)
     weight = site.constant(1, "weight")
     if len(weight.shape) != 4:
-        raise UnsupportedNodeError(f"only 2-D convolutions are supported, the weight has shape {list(weight.shape)}")
+        raise UnsupportedError(f"only 2-D convolutions are supported, the weight has shape {list(weight.shape)}")
     kernel = (weight.shape[2], weight.shape[3])
     if site.pair("kernel_shape", kernel) != kernel:
-        raise UnsupportedNodeError(f"kernel_shape does not agree with the weight's shape {list(weight.shape)}")
+        raise UnsupportedError(f"kernel_shape does not agree with the weight's shape {list(weight.shape)}")
     groups = site.integer("group", 1)
     strides, dilations = site.pair("strides", (1, 1)), site.pair("dilations", (1, 1))
     op = nn.TransposeConv2D(
@@ -41,9 +42,9 @@ def _outputs_first(weight: Constant, groups: int) -> Constant:
     channels, outputs, height, width = weight.shape
     quantization = weight.element.quantization if weight.element is not None else None
     if groups < 1 or channels % groups:
-        raise UnsupportedNodeError(f"{groups} groups do not divide {channels} channels")
+        raise UnsupportedError(f"{groups} groups do not divide {channels} channels")
     if quantization is not None and not quantization.is_per_tensor:
-        raise UnsupportedNodeError("weights in groups need one scale for all of them")
+        raise UnsupportedError("weights in groups need one scale for all of them")
     array = weight.array.reshape(groups, channels // groups, outputs, height, width).transpose(0, 2, 3, 4, 1)
     return replace(weight, array=array.reshape(groups * outputs, height, width, channels // groups))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.onnx.site import Site
-from mrqc.frontends.onnx.tensors import UnsupportedNodeError
 from mrqc.ops.window import Window
 
 WINDOW_ATTRIBUTES = ("auto_pad", "dilations", "kernel_shape", "pads", "strides")
@@ -15,24 +15,24 @@ def read_window(site: Site, kernel: tuple[int, int], height: int, width: int) ->
     """Return the window of a node over an image of that size, its padding worked out.
 
     Raises:
-        UnsupportedNodeError: It is no 2-D window, does not fit the image, or its result is larger than
+        UnsupportedError: It is no 2-D window, does not fit the image, or its result is larger than
             rounding down makes it.
     """
     strides = site.pair("strides", (1, 1))
     dilations = site.pair("dilations", (1, 1))
     unpadded = Window(kernel, strides, dilations=dilations)
     if min(*kernel, *strides, *dilations) < 1:
-        raise UnsupportedNodeError(next(unpadded.problems(height, width)))
+        raise UnsupportedError(next(unpadded.problems(height, width)))
     window = Window(kernel, strides, _padding(site, unpadded, (height, width)), dilations)
     problems = list(window.problems(height, width))
     if problems:
-        raise UnsupportedNodeError("; ".join(problems))
+        raise UnsupportedError("; ".join(problems))
     wanted = _size_rounded_up(window, height, width) if site.integer("ceil_mode", 0) else None
     if wanted is not None and window.output_size(height, width) != wanted:
         if site.node.op_type == "MaxPool":
             # What a greatest element is sought in grows by padding that has none.
             return replace(window, padding=_padding_for(wanted, window, height, width))
-        raise UnsupportedNodeError(
+        raise UnsupportedError(
             "ceil_mode adds windows that reach beyond the padded image",
             "pad explicitly, or choose a size that the strides divide",
         )
@@ -56,12 +56,12 @@ def _padding(site: Site, window: Window, size: tuple[int, int]) -> tuple[int, in
     if auto_pad == "NOTSET":
         pads = site.integer_list("pads") or (0, 0, 0, 0)
         if len(pads) != 4:
-            raise UnsupportedNodeError(f"only 2-D windows are supported, pads = {list(pads)}")
+            raise UnsupportedError(f"only 2-D windows are supported, pads = {list(pads)}")
         return (pads[0], pads[1], pads[2], pads[3])
     if auto_pad == "VALID":
         return (0, 0, 0, 0)
     if auto_pad not in ("SAME_UPPER", "SAME_LOWER"):
-        raise UnsupportedNodeError(f"auto_pad {auto_pad!r} is unknown")
+        raise UnsupportedError(f"auto_pad {auto_pad!r} is unknown")
     before: list[int] = []
     after: list[int] = []
     for extent, step, cover in zip(size, window.strides, window.extent, strict=True):

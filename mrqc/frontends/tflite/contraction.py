@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError
 from mrqc.frontends.tflite.windows import (
     DILATION_OPTIONS,
     FUSED,
@@ -41,7 +41,7 @@ def import_depthwise_conv_2d(site: Site) -> Value:
     """Floats or codes, with constant weights; any depth multiplier and window; a clamp as fused activation."""
     weight = _weight(site, 4)
     if weight.shape[0] != 1:
-        raise UnsupportedOperatorError(f"the weight must have shape [1, height, width, O], found {list(weight.shape)}")
+        raise UnsupportedError(f"the weight must have shape [1, height, width, O], found {list(weight.shape)}")
     return _convolution(site, weight.transposed(_OHWI_FROM_1HWO), site.image(0).type.shape[3])
 
 
@@ -52,7 +52,7 @@ def import_transpose_conv(site: Site) -> Value:
     _, kernel_height, kernel_width, _ = weight.shape
     strides = (site.integer("stride_h"), site.integer("stride_w"))
     if len(shape) != 4 or min(shape) < 1 or min(strides) < 1:
-        raise UnsupportedOperatorError(f"a result of shape {list(shape)} with strides {list(strides)}")
+        raise UnsupportedError(f"a result of shape {list(shape)} with strides {list(strides)}")
     before = read_transposed_padding(site, (kernel_height, kernel_width), strides, (shape[1], shape[2]))
     (top, bottom), (left, right) = (
         (cut, (size - 1) * stride + taps - cut - wanted)
@@ -75,12 +75,12 @@ def import_transpose_conv(site: Site) -> Value:
 def import_fully_connected(site: Site) -> Value | Constant:
     """Floats or codes, with constant weights; an input of any rank; a clamp as fused activation."""
     if site.integer("weights_format"):
-        raise UnsupportedOperatorError("shuffled weights are not supported", "possible: weights_format DEFAULT")
+        raise UnsupportedError("shuffled weights are not supported", "possible: weights_format DEFAULT")
     weight = _weight(site, 2)
     rows = site.real_value(0)
     outputs, depth = weight.shape
     if rows.type.size % depth:
-        raise UnsupportedOperatorError(f"weights for {depth} inputs, the operand has shape {list(rows.type.shape)}")
+        raise UnsupportedError(f"weights for {depth} inputs, the operand has shape {list(rows.type.shape)}")
     flat = site.emitted(site.reshape(rows, (rows.type.size // depth, depth)))
     result = site.emit(
         nn.FullyConnected(
@@ -94,9 +94,7 @@ def import_fully_connected(site: Site) -> Value | Constant:
     if not site.flag("keep_num_dims"):
         return result
     if rows.type.shape[-1:] != (depth,):
-        raise UnsupportedOperatorError(
-            f"the last axis of {list(rows.type.shape)} must be kept, but has no {depth} entries"
-        )
+        raise UnsupportedError(f"the last axis of {list(rows.type.shape)} must be kept, but has no {depth} entries")
     return site.reshape(result, (*rows.type.shape[:-1], outputs))
 
 
@@ -104,7 +102,7 @@ def import_batch_matmul(site: Site) -> Value:
     """Floats or codes; either operand constant, computed or adjoint; leading axes are stretched."""
     lhs, rhs = site.real_value(0), site.real_value(1)
     if (lhs.type.dtype is DType.F32) != (rhs.type.dtype is DType.F32):
-        raise UnsupportedOperatorError(f"a product of {lhs.type.dtype} and {rhs.type.dtype}")
+        raise UnsupportedError(f"a product of {lhs.type.dtype} and {rhs.type.dtype}")
     adjoint = (site.flag("adj_x"), site.flag("adj_y"))
     return site.emit(nn.BatchMatMul(lhs, rhs, *adjoint, element=site.real_element(lhs)))
 
@@ -133,7 +131,7 @@ def _groups(image: Value, depth: int) -> int:
     """Return the number of groups that weights of that depth divide the channels into."""
     channels = image.type.shape[3]
     if channels % depth:
-        raise UnsupportedOperatorError(f"weights for {depth} input channels a group, the input has {channels}")
+        raise UnsupportedError(f"weights for {depth} input channels a group, the input has {channels}")
     return channels // depth
 
 
@@ -141,16 +139,16 @@ def _weight(site: Site, rank: int, rows_index: int = 0) -> Constant:
     """Return weights of that rank: floats, or codes of 8 bits."""
     weight = site.constant(1, "weight")
     if len(weight.shape) != rank:
-        raise UnsupportedOperatorError(f"the weight must have {rank} axes, found shape {list(weight.shape)}")
+        raise UnsupportedError(f"the weight must have {rank} axes, found shape {list(weight.shape)}")
     rows = site.value(rows_index).type.dtype
     dtype = weight.element.dtype if weight.element else None
     if dtype not in (DType.I8, DType.U8) and (dtype, rows) != (DType.F32, DType.F32):
-        raise UnsupportedOperatorError(
+        raise UnsupportedError(
             f"weights of type {dtype or weight.array.dtype} with an input of type {rows}",
             "possible: floats with floats, 8-bit codes with anything",
         )
     if dtype is not DType.F32 and (weight.element is None or weight.element.quantization is None):
-        raise UnsupportedOperatorError(f"the weight {site.name(1)!r} has no quantization parameters")
+        raise UnsupportedError(f"the weight {site.name(1)!r} has no quantization parameters")
     return weight
 
 
@@ -170,11 +168,11 @@ def _bias(site: Site, rows: Value, weight: Constant, index: int = 2) -> Value | 
     if bias.array.size == weight.shape[0]:
         bias = bias.reshaped(weight.shape[:1])
     if bias.element is None or (bias.element.dtype is DType.F32) != (rows.type.dtype is DType.F32):
-        raise UnsupportedOperatorError(f"a bias of type {bias.array.dtype} with an input of {rows.type.dtype}")
+        raise UnsupportedError(f"a bias of type {bias.array.dtype} with an input of {rows.type.dtype}")
     if bias.element.dtype is DType.F32:
         return site.emitted(bias)
     if bias.element.dtype not in (DType.I32, DType.I64):
-        raise UnsupportedOperatorError(f"a bias of type {bias.element.dtype}", "possible: INT32, INT64")
+        raise UnsupportedError(f"a bias of type {bias.element.dtype}", "possible: INT32, INT64")
     assert rows.type.quantization is not None
     assert weight.element is not None
     assert weight.element.quantization is not None

@@ -7,8 +7,8 @@ from functools import reduce
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError
 from mrqc.frontends.tflite.windows import FUSED, fused_clamp
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
@@ -77,7 +77,7 @@ def import_add_n(site: Site) -> Value:
     """Any number of floats of one shape."""
     values = [_float_value(site, index) for index in range(len(site.operator.inputs))]
     if any(value.type != values[0].type for value in values):
-        raise UnsupportedOperatorError("its operands have different shapes")
+        raise UnsupportedError("its operands have different shapes")
     return reduce(lambda lhs, rhs: site.emit(nn.Add(lhs, rhs, element=FLOAT)), values)
 
 
@@ -85,11 +85,11 @@ def _float_value(site: Site, index: int = 0) -> Value:
     """Return an operand that holds floats, as the result does.
 
     Raises:
-        UnsupportedOperatorError: One of them does not.
+        UnsupportedError: One of them does not.
     """
     value = site.real_value(index)
     if FLOAT not in (value.type.element, site.real_element(value)):
-        raise UnsupportedOperatorError(f"of {value.type.dtype} codes", "the runtime has it for floats")
+        raise UnsupportedError(f"of {value.type.dtype} codes", "the runtime has it for floats")
     return value
 
 
@@ -97,7 +97,7 @@ def read_operands(site: Site) -> tuple[Value, Value, Element]:
     """Return both operands and the element of the result, all stored alike.
 
     Raises:
-        UnsupportedOperatorError: They are not.
+        UnsupportedError: They are not.
     """
     lhs, rhs = site.real_value(0), site.real_value(1)
     site.real_element(rhs)
@@ -110,7 +110,7 @@ def check_powers_of_two(site: Site, *elements: Element) -> None:
     With three equal scales nothing is shifted, and the sum is the one of the general kernel.
 
     Raises:
-        UnsupportedOperatorError: The operator asks for that kernel, and the elements fit it.
+        UnsupportedError: The operator asks for that kernel, and the elements fit it.
     """
     quantizations = [element.quantization for element in elements if element.dtype is DType.I16]
     fits = len(set(quantizations)) > 1 and all(
@@ -120,7 +120,7 @@ def check_powers_of_two(site: Site, *elements: Element) -> None:
         for quantization in quantizations
     )
     if fits and site.flag("pot_scale_int16"):
-        raise UnsupportedOperatorError(
+        raise UnsupportedError(
             "pot_scale_int16 on scales that are different powers of two is not supported",
             "possible: pot_scale_int16 = false",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError, check_type
+from mrqc.frontends.constants import Constant, UnsupportedError
+from mrqc.frontends.tflite.tensors import check_type
 from mrqc.ir.data import Data
 from mrqc.ir.graph import Graph, Output
 from mrqc.ir.location import Location
@@ -31,11 +32,11 @@ class Emitter:
         """Append a statement and return its result.
 
         Raises:
-            UnsupportedOperatorError: The op breaks its own rules.
+            UnsupportedError: The op breaks its own rules.
         """
         problems = list(op.problems())
         if problems:
-            raise UnsupportedOperatorError("; ".join(problems))
+            raise UnsupportedError("; ".join(problems))
         (type_,) = op.infer()
         check_type(str(location), type_)
         return self._builder.emit(op, location)
@@ -44,10 +45,10 @@ class Emitter:
         """Return the value of a constant; each is emitted once for each shape in which it is used.
 
         Raises:
-            UnsupportedOperatorError: Its elements are of a type that values cannot have.
+            UnsupportedError: Its elements are of a type that values cannot have.
         """
         if constant.element is None:
-            raise UnsupportedOperatorError(
+            raise UnsupportedError(
                 f"constant {constant.name!r} has elements of type {constant.array.dtype}, and no DEQUANTIZE reads it"
             )
         op = nn.Constant(Data(constant.array), constant.element)
@@ -57,10 +58,10 @@ class Emitter:
         """Return the elements of a value in the same order under ``shape``.
 
         Raises:
-            UnsupportedOperatorError: The sizes differ, or a quantization axis would be broken up.
+            UnsupportedError: The sizes differ, or a quantization axis would be broken up.
         """
         if math.prod(shape) != value.type.size:
-            raise UnsupportedOperatorError(f"shape {list(value.type.shape)} cannot become {list(shape)}")
+            raise UnsupportedError(f"shape {list(value.type.shape)} cannot become {list(shape)}")
         return value if value.type.shape == shape else self._once("", nn.Reshape(value, shape), location)
 
     def _once(self, name: str, op: Op, location: Location) -> Value:

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.tflite.graph import Operator, OptionContent, TensorRecord
 from mrqc.frontends.tflite.reader import default_options
-from mrqc.frontends.tflite.tensors import Constant, Tensor, UnsupportedOperatorError, type_of
+from mrqc.frontends.tflite.tensors import Tensor, type_of
 
 _Integers: TypeAlias = NDArray[Any]
 _MOST_ELEMENTS = 4096
@@ -23,7 +24,7 @@ def fold(operator: Operator, tensors: Mapping[int, Tensor], records: tuple[Tenso
     """Return the result of an operator whose operands are all plain integers, or None where it is to be imported.
 
     Raises:
-        UnsupportedOperatorError: The operands do not fit each other, or the result is not of a type that mrqc has.
+        UnsupportedError: The operands do not fit each other, or the result is not of a type that mrqc has.
     """
     entry = _FOLDINGS.get(operator.builtin)
     operands = [tensors.get(index) for index in operator.inputs]
@@ -39,7 +40,7 @@ def fold(operator: Operator, tensors: Mapping[int, Tensor], records: tuple[Tenso
     try:
         result = function(arrays, options)
     except (ValueError, IndexError) as error:
-        raise UnsupportedOperatorError(f"its constant operands do not fit each other: {error}") from None
+        raise UnsupportedError(f"its constant operands do not fit each other: {error}") from None
     if result is None:
         return None
     record = records[operator.outputs[0]]

@@ -6,21 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mrqc.errors import Diagnostic, InputError
+from mrqc.frontends.constants import Constant, Lost, LostOperandError, UnsupportedError
 from mrqc.frontends.files import module_name, source_name
 from mrqc.frontends.tflite.emitter import Emitter
 from mrqc.frontends.tflite.folding import fold
 from mrqc.frontends.tflite.graph import Operator, OptionContent, Port, TensorRecord, TfliteGraph
 from mrqc.frontends.tflite.reader import default_options, read_graph
-from mrqc.frontends.tflite.site import LostOperandError, Site, Support
+from mrqc.frontends.tflite.site import Site, Support
 from mrqc.frontends.tflite.support import RULES, hint_for
-from mrqc.frontends.tflite.tensors import (
-    Constant,
-    Lost,
-    Tensor,
-    UnsupportedOperatorError,
-    read_constant,
-    type_of,
-)
+from mrqc.frontends.tflite.tensors import Tensor, read_constant, type_of
 from mrqc.ir.graph import Module, Output
 from mrqc.ir.location import Location
 from mrqc.ir.op import Value
@@ -103,26 +97,26 @@ class _Importer:
             self.tensors[record.index] = Lost()
             try:
                 if record.is_variable:
-                    raise UnsupportedOperatorError(
+                    raise UnsupportedError(
                         f"tensor {record.name!r} keeps its content from one run to the next",
                         "variable tensors are not supported",
                     )
                 self.tensors[record.index] = read_constant(record)
-            except UnsupportedOperatorError as error:
+            except UnsupportedError as error:
                 self._report(error)
 
     def _input(self, port: Port) -> Tensor:
         record = self.graph.tensors[port.tensor]
         try:
             return self.emitter.add_input(port.name, type_of(record, _fixed_shape(record, self.batch)))
-        except UnsupportedOperatorError as error:
+        except UnsupportedError as error:
             self._report(error)
             return _placeholder(record)
 
     def _operator(self, operator: Operator) -> tuple[Tensor, ...]:
         try:
             return self._import(operator)
-        except UnsupportedOperatorError as error:
+        except UnsupportedError as error:
             self._report(error, operator.where)
         except LostOperandError:
             pass
@@ -138,13 +132,13 @@ class _Importer:
         support = RULES.get(operator.builtin)
         if support is None:
             name = f"custom operator {operator.custom_code!r}" if operator.builtin == "CUSTOM" else operator.builtin
-            raise UnsupportedOperatorError(f"{name} cannot be imported", hint_for(operator.builtin))
+            raise UnsupportedError(f"{name} cannot be imported", hint_for(operator.builtin))
         _check_operands(operator, support)
         options = _options(operator, support)
         imported = support.handler(Site(operator, options, self.graph.tensors, self.tensors, self.emitter))
         results = imported if isinstance(imported, tuple) else (imported,)
         if len(results) != len(operator.outputs):
-            raise UnsupportedOperatorError(f"it has {len(operator.outputs)} results, expected {len(results)}")
+            raise UnsupportedError(f"it has {len(operator.outputs)} results, expected {len(results)}")
         return results
 
     def _output(self, port: Port) -> Output | None:
@@ -152,12 +146,12 @@ class _Importer:
         try:
             if isinstance(tensor, Constant):
                 tensor = self.emitter.constant(tensor, Location.of(port.name))
-        except UnsupportedOperatorError as error:
+        except UnsupportedError as error:
             self._report(error, f"output {port.name!r}")
             return None
         return Output(port.name, tensor) if isinstance(tensor, Value) else None
 
-    def _report(self, error: UnsupportedOperatorError, where: str = "") -> None:
+    def _report(self, error: UnsupportedError, where: str = "") -> None:
         self.found.append(Diagnostic(error.reason, where, error.hint))
 
 
@@ -170,12 +164,12 @@ def _fixed_shape(record: TensorRecord, batch: int) -> tuple[int, ...]:
     """Return the shape of an input with an open batch fixed.
 
     Raises:
-        UnsupportedOperatorError: Another extent is open.
+        UnsupportedError: Another extent is open.
     """
     extents = _extents(record)
     for axis, extent in enumerate(extents):
         if extent == _OPEN and axis > 0:
-            raise UnsupportedOperatorError(
+            raise UnsupportedError(
                 f"input {record.name!r}: its extent on axis {axis} is not fixed",
                 "only the batch, the leading extent, may be left open",
             )
@@ -186,7 +180,7 @@ def _placeholder(record: TensorRecord) -> Tensor:
     """Return a stand-in of the file's shape and type, so that the operators behind a fault are examined too."""
     try:
         return Value(record.name, type_of(record))
-    except UnsupportedOperatorError:
+    except UnsupportedError:
         return Lost()
 
 
@@ -194,22 +188,20 @@ def _check_operands(operator: Operator, support: Support) -> None:
     least, most = support.operands
     if not least <= len(operator.inputs) <= most:
         takes = f"{least}" if least == most else f"{least} to {most}"
-        raise UnsupportedOperatorError(f"it has {len(operator.inputs)} operands, expected {takes}")
+        raise UnsupportedError(f"it has {len(operator.inputs)} operands, expected {takes}")
 
 
 def _options(operator: Operator, support: Support) -> Mapping[str, OptionContent]:
     """Return the operator's options, at the schema's defaults where the file has none.
 
     Raises:
-        UnsupportedOperatorError: They are of another operator's type, or say what the handler does not know.
+        UnsupportedError: They are of another operator's type, or say what the handler does not know.
     """
     if not operator.options_type or not support.options_type:
         return default_options(support.options_type) if support.options_type else {}
     if operator.options_type != support.options_type:
-        raise UnsupportedOperatorError(
-            f"its options are of type {operator.options_type}, expected {support.options_type}"
-        )
+        raise UnsupportedError(f"its options are of type {operator.options_type}, expected {support.options_type}")
     unknown = sorted(operator.written_options.difference(support.options))
     if unknown:
-        raise UnsupportedOperatorError(f"options that are not supported: {', '.join(unknown)}")
+        raise UnsupportedError(f"options that are not supported: {', '.join(unknown)}")
     return operator.options

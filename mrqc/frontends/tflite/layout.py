@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError, type_of
+from mrqc.frontends.tflite.tensors import type_of
 from mrqc.ir.op import Value
 from mrqc.ops import nn
 
@@ -25,7 +26,7 @@ def import_reshape(site: Site) -> Value | Constant:
     if wanted.count(-1) == 1 and known > 0 and size % known == 0:
         wanted = tuple(size // known if extent == -1 else extent for extent in wanted)
     if any(extent < 1 for extent in wanted):
-        raise UnsupportedOperatorError(f"shape {list(shape_of(tensor))} cannot become {list(wanted)}")
+        raise UnsupportedError(f"shape {list(shape_of(tensor))} cannot become {list(wanted)}")
     return reshaped(site, tensor, wanted)
 
 
@@ -37,7 +38,7 @@ def import_squeeze(site: Site) -> Value | Constant:
     if not axes:
         axes = tuple(axis for axis, extent in enumerate(shape) if extent == 1)
     if any(shape[axis] != 1 for axis in axes):
-        raise UnsupportedOperatorError(f"axes {list(axes)} of shape {list(shape)} are not all of extent 1")
+        raise UnsupportedError(f"axes {list(axes)} of shape {list(shape)} are not all of extent 1")
     return reshaped(site, tensor, tuple(extent for axis, extent in enumerate(shape) if axis not in axes))
 
 
@@ -47,7 +48,7 @@ def import_expand_dims(site: Site) -> Value | Constant:
     shape = shape_of(tensor)
     axes = site.integers(1, "axis")
     if len(axes) != 1:
-        raise UnsupportedOperatorError(f"the axis must be one number, found {list(axes)}")
+        raise UnsupportedError(f"the axis must be one number, found {list(axes)}")
     axis = site.axis(axes[0], len(shape), first_beyond=1)
     return reshaped(site, tensor, (*shape[:axis], 1, *shape[axis:]))
 
@@ -58,7 +59,7 @@ def import_transpose(site: Site) -> Value | Constant:
     permutation = site.integers(1, "permutation")
     rank = len(shape_of(tensor))
     if sorted(permutation) != list(range(rank)):
-        raise UnsupportedOperatorError(f"{list(permutation)} is no permutation of {rank} axes")
+        raise UnsupportedError(f"{list(permutation)} is no permutation of {rank} axes")
     if isinstance(tensor, Constant):
         return tensor.transposed(permutation)
     site.check_same_element(nn.Transpose(tensor, permutation).infer()[0].element)
@@ -81,7 +82,7 @@ def reshaped(site: Site, tensor: Value | Constant, shape: tuple[int, ...]) -> Va
     """Return the result of an operator that gives a tensor another shape.
 
     Raises:
-        UnsupportedOperatorError: The sizes differ, or the file gives the result another meaning.
+        UnsupportedError: The sizes differ, or the file gives the result another meaning.
     """
     if isinstance(tensor, Value):
         site.check_same_element(tensor.type.element)

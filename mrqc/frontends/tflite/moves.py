@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError
 from mrqc.frontends.tflite.windows import FUSED, fused_clamp
 from mrqc.ir.op import Value
 from mrqc.ir.types import Element
@@ -27,9 +27,9 @@ def import_padv2(site: Site) -> Value:
     value = _copied_value(site)
     constant = site.constant(2, "padding value")
     if constant.array.size != 1:
-        raise UnsupportedOperatorError(f"the padding value must be one number, found shape {list(constant.shape)}")
+        raise UnsupportedError(f"the padding value must be one number, found shape {list(constant.shape)}")
     if constant.element is None or constant.element != value.type.element:
-        raise UnsupportedOperatorError("the padding value has another type or other scales than what is padded")
+        raise UnsupportedError("the padding value has another type or other scales than what is padded")
     return site.emit(nn.Pad(value, _amounts(site, value.type.rank), float(_real(constant).reshape(()))))
 
 
@@ -44,7 +44,7 @@ def import_concatenation(site: Site) -> Value:
     """Any number of tensors, floats or codes, without a fused activation."""
     values = tuple(site.real_value(index) for index in range(len(site.operator.inputs)))
     if fused_clamp(site) != UNBOUNDED:
-        raise UnsupportedOperatorError("a fused activation, which the runtime refuses too", "possible: NONE")
+        raise UnsupportedError("a fused activation, which the runtime refuses too", "possible: NONE")
     axis = site.axis(site.integer("axis"), values[0].type.rank)
     return site.emit(nn.Concat(values, axis, site.real_element(values[0])))
 
@@ -56,9 +56,9 @@ def import_pack(site: Site) -> Value:
     axis = site.axis(site.integer("axis"), len(shape), first_beyond=1)
     element = site.element()
     if any(value.type.element != element for value in values):
-        raise UnsupportedOperatorError("its operands and its result have different scales")
+        raise UnsupportedError("its operands and its result have different scales")
     if any(value.type.shape != shape for value in values):
-        raise UnsupportedOperatorError("its operands have different shapes")
+        raise UnsupportedError("its operands have different shapes")
     parts = tuple(site.emitted(site.reshape(value, (*shape[:axis], 1, *shape[axis:]))) for value in values)
     return site.emit(nn.Concat(parts, axis, element))
 
@@ -69,7 +69,7 @@ def import_unpack(site: Site) -> tuple[Value | Constant, ...]:
     shape = value.type.shape
     axis = site.axis(site.integer("axis"), len(shape))
     if site.integer("num") != shape[axis]:
-        raise UnsupportedOperatorError(f"{site.integer('num')} parts of axis {axis} of shape {list(shape)}")
+        raise UnsupportedError(f"{site.integer('num')} parts of axis {axis} of shape {list(shape)}")
     parts = _parts(site, value, axis, (1,) * shape[axis])
     return tuple(site.reshape(part, (*shape[:axis], *shape[axis + 1 :])) for part in parts)
 
@@ -81,7 +81,7 @@ def import_split(site: Site) -> tuple[Value, ...]:
     axis = site.axis(axis, value.type.rank)
     number, extent = site.integer("num_splits"), value.type.shape[axis]
     if number < 1 or extent % number:
-        raise UnsupportedOperatorError(f"axis {axis} of extent {extent} cannot be split into {number} equal parts")
+        raise UnsupportedError(f"axis {axis} of extent {extent} cannot be split into {number} equal parts")
     return _parts(site, value, axis, (extent // number,) * number)
 
 
@@ -95,7 +95,7 @@ def import_split_v(site: Site) -> tuple[Value, ...]:
         rest = extent - sum(size for size in sizes if size != -1)
         sizes = tuple(rest if size == -1 else size for size in sizes)
     if sum(sizes) != extent or min(sizes) < 1:
-        raise UnsupportedOperatorError(f"axis {axis} of extent {extent} cannot be split into {list(sizes)}")
+        raise UnsupportedError(f"axis {axis} of extent {extent} cannot be split into {list(sizes)}")
     return _parts(site, value, axis, sizes)
 
 
@@ -103,11 +103,11 @@ def import_gather(site: Site) -> Value:
     """At constant indices, along one axis and without batch axes."""
     value = _copied_value(site)
     if site.integer("batch_dims"):
-        raise UnsupportedOperatorError("batch axes are not supported", "possible: batch_dims 0")
+        raise UnsupportedError("batch axes are not supported", "possible: batch_dims 0")
     axis = site.axis(site.integer("axis"), value.type.rank)
     places = site.constant(1, "indices").array
     if not np.issubdtype(places.dtype, np.integer):
-        raise UnsupportedOperatorError(f"indices of type {places.dtype}")
+        raise UnsupportedError(f"indices of type {places.dtype}")
     taken = site.emit(nn.Take(value, axis, tuple(int(place) for place in places.reshape(-1))))
     shape = value.type.shape
     return site.emitted(site.reshape(taken, (*shape[:axis], *places.shape, *shape[axis + 1 :])))
@@ -118,7 +118,7 @@ def import_tile(site: Site) -> Value:
     value = _copied_value(site)
     times = site.integers(1, "multiples")
     if len(times) != value.type.rank or min(times, default=1) < 1:
-        raise UnsupportedOperatorError(f"multiples {list(times)} for {value.type.rank} axes")
+        raise UnsupportedError(f"multiples {list(times)} for {value.type.rank} axes")
     for axis, count in enumerate(times):
         if count > 1:
             value = site.emit(nn.Take(value, axis, tuple(range(value.type.shape[axis])) * count))
@@ -131,7 +131,7 @@ def import_broadcast_to(site: Site) -> Value:
     wanted = site.integers(1, "shape")
     shape = (1,) * (len(wanted) - value.type.rank) + value.type.shape
     if len(shape) != len(wanted) or any(extent not in (1, to) for extent, to in zip(shape, wanted, strict=True)):
-        raise UnsupportedOperatorError(f"shape {list(value.type.shape)} cannot be stretched to {list(wanted)}")
+        raise UnsupportedError(f"shape {list(value.type.shape)} cannot be stretched to {list(wanted)}")
     value = site.emitted(site.reshape(value, shape))
     for axis, (extent, to) in enumerate(zip(shape, wanted, strict=True)):
         if extent != to:
@@ -152,7 +152,7 @@ def import_fill(site: Site) -> Constant:
     """A constant shape with one constant value."""
     shape, content = site.integers(0, "shape"), site.constant(1, "value")
     if content.array.size != 1 or min(shape, default=1) < 1:
-        raise UnsupportedOperatorError(f"shape {list(shape)} filled with what has shape {list(content.shape)}")
+        raise UnsupportedError(f"shape {list(shape)} filled with what has shape {list(content.shape)}")
     if content.element is not None:
         site.check_same_element(content.element)
     return Constant(site.result_record().name, np.broadcast_to(content.array.reshape(()), shape), content.element)
@@ -164,7 +164,7 @@ def import_space_to_depth(site: Site) -> Value:
     site.check_same_element(value.type.element)
     batch, height, width, channels = value.type.shape
     if block < 1 or height % block or width % block:
-        raise UnsupportedOperatorError(f"an image of {height}x{width} has no whole blocks of {block}x{block}")
+        raise UnsupportedError(f"an image of {height}x{width} has no whole blocks of {block}x{block}")
     split = (batch, height // block, block, width // block, block, channels)
     joined = (batch, height // block, width // block, block * block * channels)
     return _regrouped(site, value, split, (0, 1, 3, 2, 4, 5), joined)
@@ -176,7 +176,7 @@ def import_depth_to_space(site: Site) -> Value:
     site.check_same_element(value.type.element)
     batch, height, width, channels = value.type.shape
     if block < 1 or channels % (block * block):
-        raise UnsupportedOperatorError(f"{channels} channels are no blocks of {block}x{block}")
+        raise UnsupportedError(f"{channels} channels are no blocks of {block}x{block}")
     depth = channels // (block * block)
     split = (batch, height, width, block, block, depth)
     return _regrouped(site, value, split, (0, 1, 3, 2, 4, 5), (batch, height * block, width * block, depth))
@@ -188,14 +188,14 @@ def import_space_to_batch(site: Site) -> Value:
     site.check_same_element(value.type.element)
     amounts = site.constant(2, "paddings").array.reshape(-1)
     if amounts.size != 4:
-        raise UnsupportedOperatorError("paddings must be two for each of two axes")
+        raise UnsupportedError("paddings must be two for each of two axes")
     padding = (0, 0, *(int(amount) for amount in amounts), 0, 0)
     if any(padding):
         value = site.emit(nn.Pad(value, padding))
     batch, height, width, channels = value.type.shape
     down, across = blocks
     if height % down or width % across:
-        raise UnsupportedOperatorError(f"an image of {height}x{width} has no whole blocks of {down}x{across}")
+        raise UnsupportedError(f"an image of {height}x{width} has no whole blocks of {down}x{across}")
     split = (batch, height // down, down, width // across, across, channels)
     joined = (batch * down * across, height // down, width // across, channels)
     return _regrouped(site, value, split, (2, 4, 0, 1, 3, 5), joined)
@@ -208,7 +208,7 @@ def import_batch_to_space(site: Site) -> Value:
     crops = tuple(int(amount) for amount in site.constant(2, "crops").array.reshape(-1))
     batch, height, width, channels = value.type.shape
     if len(crops) != 4 or batch % (down * across):
-        raise UnsupportedOperatorError(f"a batch of {batch} in blocks of {down}x{across}, cropped by {list(crops)}")
+        raise UnsupportedError(f"a batch of {batch} in blocks of {down}x{across}, cropped by {list(crops)}")
     split = (down, across, batch // (down * across), height, width, channels)
     joined = (batch // (down * across), height * down, width * across, channels)
     value = _regrouped(site, value, split, (2, 3, 0, 4, 1, 5), joined)
@@ -226,7 +226,7 @@ def _copied_value(site: Site) -> Value:
 def _amounts(site: Site, rank: int) -> tuple[int, ...]:
     amounts = site.constant(1, "paddings").array
     if amounts.shape != (rank, 2) or not np.issubdtype(amounts.dtype, np.integer):
-        raise UnsupportedOperatorError(f"paddings must be two integers for each of {rank} axes")
+        raise UnsupportedError(f"paddings must be two integers for each of {rank} axes")
     return tuple(int(amount) for amount in amounts.reshape(-1))
 
 
@@ -240,7 +240,7 @@ def _real(constant: Constant) -> NDArray[np.float64]:
 def _parts(site: Site, value: Value, axis: int, sizes: tuple[int, ...]) -> tuple[Value, ...]:
     """Return slices that follow each other along an axis."""
     if len(sizes) != len(site.operator.outputs):
-        raise UnsupportedOperatorError(f"{len(sizes)} parts, but {len(site.operator.outputs)} results")
+        raise UnsupportedError(f"{len(sizes)} parts, but {len(site.operator.outputs)} results")
     found: list[Value] = []
     begin = 0
     shape = value.type.shape
@@ -262,13 +262,13 @@ def _regrouped(
 
 def _pair(numbers: tuple[int, ...]) -> tuple[int, int]:
     if len(numbers) != 2 or min(numbers) < 1:
-        raise UnsupportedOperatorError(f"blocks along {len(numbers)} axes; only images are supported")
+        raise UnsupportedError(f"blocks along {len(numbers)} axes; only images are supported")
     return numbers[0], numbers[1]
 
 
 def _one(numbers: tuple[int, ...], role: str) -> tuple[int]:
     if len(numbers) != 1:
-        raise UnsupportedOperatorError(f"the {role} must be one number, found {list(numbers)}")
+        raise UnsupportedError(f"the {role} must be one number, found {list(numbers)}")
     return (numbers[0],)
 
 

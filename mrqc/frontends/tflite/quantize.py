@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError, type_of
+from mrqc.frontends.tflite.tensors import type_of
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.types import FLOAT, TensorType
@@ -21,11 +22,11 @@ def import_quantize(site: Site) -> Value | Constant:
     operand, element = site.operand(0), site.element()
     if isinstance(operand, Constant) and operand.element == FLOAT and element.is_quantized:
         if not np.isfinite(operand.array).all():
-            raise UnsupportedOperatorError(f"constant {operand.name!r} is not finite")
+            raise UnsupportedError(f"constant {operand.name!r} is not finite")
         return Constant(operand.name, _codes(operand.array, type_of(site.result_record(), operand.shape)), element)
     value = site.real_value(0)
     if element.quantization is None or not element.quantization.is_per_tensor:
-        raise UnsupportedOperatorError(f"its result {site.result_record().name!r} needs one scale for the whole tensor")
+        raise UnsupportedError(f"its result {site.result_record().name!r} needs one scale for the whole tensor")
     return site.emit(nn.Quantize(value, element))
 
 
@@ -43,11 +44,11 @@ def _codes(reals: NDArray[np.float32], type_: TensorType) -> NDArray[Any]:
 def import_dequantize(site: Site) -> Value | Constant:
     """Codes to floats; constants, also of FLOAT16, become float constants."""
     if site.element() != FLOAT:
-        raise UnsupportedOperatorError(f"its result is of type {site.element().dtype}, not FLOAT32")
+        raise UnsupportedError(f"its result is of type {site.element().dtype}, not FLOAT32")
     operand = site.operand(0)
     if isinstance(operand, Constant):
         if operand.element is not None and (operand.element.dtype is DType.F32 or not operand.element.is_quantized):
-            raise UnsupportedOperatorError(f"constant {operand.name!r} has no quantization parameters")
+            raise UnsupportedError(f"constant {operand.name!r} has no quantization parameters")
         return Constant(operand.name, operand.real(), FLOAT)
     return site.emit(nn.Dequantize(operand))
 

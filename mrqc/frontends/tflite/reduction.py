@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.tflite.site import Handler, Site, Support
-from mrqc.frontends.tflite.tensors import UnsupportedOperatorError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.types import Element
@@ -25,7 +25,7 @@ def _reduction(kind: type[nn.Mean | nn.Sum]) -> Handler:
 def _axes(site: Site, value: Value) -> tuple[int, ...]:
     axes = tuple(sorted({site.axis(axis, value.type.rank) for axis in site.integers(1, "axes")}))
     if not axes:
-        raise UnsupportedOperatorError("there is no axis to reduce")
+        raise UnsupportedError("there is no axis to reduce")
     return axes
 
 
@@ -98,12 +98,12 @@ def _search(smallest: bool) -> Handler:
         value = site.real_value(0)
         axes = site.integers(1, "axis")
         if len(axes) != 1:
-            raise UnsupportedOperatorError(f"the axis must be one number, found {list(axes)}")
+            raise UnsupportedError(f"the axis must be one number, found {list(axes)}")
         axis = site.axis(axes[0], value.type.rank)
         # The runtime goes by the option, whatever the file says about the result.
         dtype = _INTEGERS.get(site.integer("output_type"))
         if dtype is None:
-            raise UnsupportedOperatorError("its indices must be of type INT32 or INT64")
+            raise UnsupportedError("its indices must be of type INT32 or INT64")
         return site.emit(nn.ArgMax(value, axis, False, smallest, Element(dtype)))
 
     return import_search

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import UnsupportedOperatorError
 from mrqc.ir.op import Value
 from mrqc.ops import nn
 
@@ -28,14 +28,14 @@ def import_resize_nearest(site: Site) -> Value:
 def _size(site: Site) -> tuple[int, int]:
     size = site.integers(1, "size")
     if len(size) != 2:
-        raise UnsupportedOperatorError(f"the size must be height and width, found {list(size)}")
+        raise UnsupportedError(f"the size must be height and width, found {list(size)}")
     return size[0], size[1]
 
 
 def _coordinates(site: Site) -> nn.Coordinates:
     aligned, half_pixel = (site.flag(option) for option in _OPTIONS)
     if aligned and half_pixel:
-        raise UnsupportedOperatorError("align_corners and half_pixel_centers at once are not supported")
+        raise UnsupportedError("align_corners and half_pixel_centers at once are not supported")
     if aligned:
         return nn.Coordinates.ALIGN_CORNERS
     return nn.Coordinates.HALF_PIXEL if half_pixel else nn.Coordinates.ASYMMETRIC

@@ -10,17 +10,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, Lost, LostOperandError, UnsupportedError
 from mrqc.frontends.tflite.emitter import Emitter
 from mrqc.frontends.tflite.graph import ABSENT, Operator, OptionContent, TensorRecord
-from mrqc.frontends.tflite.tensors import Constant, Lost, Tensor, UnsupportedOperatorError, element_of
+from mrqc.frontends.tflite.tensors import Tensor, element_of
 from mrqc.ir.dtype import DType
 from mrqc.ir.location import Location
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
-
-
-class LostOperandError(Exception):
-    """An operand stems from something that is reported already; the operator is passed over in silence."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,11 @@ class Site:
         """Return a tensor under another shape of the same size.
 
         Raises:
-            UnsupportedOperatorError: The size differs, or an axis with its own scales would be broken up.
+            UnsupportedError: The size differs, or an axis with its own scales would be broken up.
         """
         if isinstance(tensor, Constant):
             if int(np.prod(shape)) != tensor.array.size:
-                raise UnsupportedOperatorError(f"shape {list(tensor.shape)} cannot become {list(shape)}")
+                raise UnsupportedError(f"shape {list(tensor.shape)} cannot become {list(shape)}")
             return tensor.reshaped(shape)
         return self.emitter.reshape(tensor, shape, self.location)
 
@@ -72,11 +69,11 @@ class Site:
         """Return an operand as it is.
 
         Raises:
-            UnsupportedOperatorError: The operator has no such operand.
+            UnsupportedError: The operator has no such operand.
             LostOperandError: It could not be imported itself.
         """
         if not self.has_operand(index):
-            raise UnsupportedOperatorError(f"operand {index} is missing")
+            raise UnsupportedError(f"operand {index} is missing")
         tensor = self.tensors[self.operator.inputs[index]]
         if isinstance(tensor, Lost):
             raise LostOperandError
@@ -94,7 +91,7 @@ class Site:
         """Return an operand that stands for real numbers: floats, or codes with a scale for the whole tensor.
 
         Raises:
-            UnsupportedOperatorError: It holds plain integers, or has several scales.
+            UnsupportedError: It holds plain integers, or has several scales.
         """
         value = self.value(index)
         self._check_real(self.name(index), value.type.element)
@@ -104,29 +101,29 @@ class Site:
         """Return an operand of real numbers with batch, height, width and channels.
 
         Raises:
-            UnsupportedOperatorError: It has other axes, or no real numbers.
+            UnsupportedError: It has other axes, or no real numbers.
         """
         value = self.real_value(index)
         if value.type.rank != 4:
-            raise UnsupportedOperatorError(f"its operand must have 4 axes, found shape {list(value.type.shape)}")
+            raise UnsupportedError(f"its operand must have 4 axes, found shape {list(value.type.shape)}")
         return value
 
     def constant(self, index: int, role: str) -> Constant:
         """Return an operand that must be known at import, such as weights.
 
         Raises:
-            UnsupportedOperatorError: It is computed.
+            UnsupportedError: It is computed.
         """
         tensor = self.operand(index)
         if isinstance(tensor, Value):
-            raise UnsupportedOperatorError(f"the {role} {self.name(index)!r} is computed at run time, not constant")
+            raise UnsupportedError(f"the {role} {self.name(index)!r} is computed at run time, not constant")
         return tensor
 
     def integers(self, index: int, role: str) -> tuple[int, ...]:
         """Return a constant operand that is a list of integers: a shape, axes, a permutation."""
         array: NDArray[Any] = self.constant(index, role).array
         if not np.issubdtype(array.dtype, np.integer) or array.ndim > 1:
-            raise UnsupportedOperatorError(
+            raise UnsupportedError(
                 f"the {role} must be a list of integers, found {array.dtype} of shape {list(array.shape)}"
             )
         return tuple(int(number) for number in array.reshape(-1))
@@ -139,11 +136,11 @@ class Site:
         """Return a non-negative axis.
 
         Raises:
-            UnsupportedOperatorError: ``axis`` is none of a tensor of ``rank`` axes.
+            UnsupportedError: ``axis`` is none of a tensor of ``rank`` axes.
         """
         beyond = rank + first_beyond
         if not -beyond <= axis < beyond:
-            raise UnsupportedOperatorError(f"axis {axis} does not exist in a tensor of {rank} axes")
+            raise UnsupportedError(f"axis {axis} does not exist in a tensor of {rank} axes")
         return axis + beyond if axis < 0 else axis
 
     # Results
@@ -160,11 +157,11 @@ class Site:
         """Return the element of a result that stands for real numbers, stored as those of ``operand`` are.
 
         Raises:
-            UnsupportedOperatorError: It is stored in another way, or holds plain integers.
+            UnsupportedError: It is stored in another way, or holds plain integers.
         """
         element = self.element(index)
         if element.dtype is not operand.type.dtype:
-            raise UnsupportedOperatorError(
+            raise UnsupportedError(
                 f"from {operand.type.dtype} to {element.dtype}", "operand and result must be stored in the same way"
             )
         self._check_real(self.result_record(index).name, element)
@@ -174,10 +171,10 @@ class Site:
         """Make sure that a result which is copied from an operand means what the operand means.
 
         Raises:
-            UnsupportedOperatorError: The file gives it other quantization parameters.
+            UnsupportedError: The file gives it other quantization parameters.
         """
         if self.element(index) != element:
-            raise UnsupportedOperatorError(
+            raise UnsupportedError(
                 f"result {self.result_record(index).name!r} has another type or other quantization parameters than the "
                 "operand that it is copied from"
             )
@@ -187,11 +184,9 @@ class Site:
         if element.dtype is DType.F32:
             return
         if element.quantization is None:
-            raise UnsupportedOperatorError(
-                f"tensor {name!r} holds {element.dtype} numbers without quantization parameters"
-            )
+            raise UnsupportedError(f"tensor {name!r} holds {element.dtype} numbers without quantization parameters")
         if not element.quantization.is_per_tensor:
-            raise UnsupportedOperatorError(f"tensor {name!r} has a scale for each index of an axis")
+            raise UnsupportedError(f"tensor {name!r} has a scale for each index of an axis")
 
     # Options
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from mrqc.frontends.constants import Constant, UnsupportedError
 from mrqc.frontends.tflite.layout import shape_of
 from mrqc.frontends.tflite.site import Site, Support
-from mrqc.frontends.tflite.tensors import Constant, UnsupportedOperatorError
 from mrqc.ir.op import Value
 from mrqc.ops import nn
 
@@ -23,7 +23,7 @@ def import_slice(site: Site) -> Value | Constant:
     shape = shape_of(tensor)
     begin, size = site.integers(1, "begin"), site.integers(2, "size")
     if not len(begin) == len(size) == len(shape):
-        raise UnsupportedOperatorError(f"begin and size must have {len(shape)} entries each")
+        raise UnsupportedError(f"begin and size must have {len(shape)} entries each")
     size = tuple(
         extent - first if count == -1 else count for extent, first, count in zip(shape, begin, size, strict=True)
     )
@@ -35,10 +35,10 @@ def import_strided_slice(site: Site) -> Value | Constant:
     tensor = site.operand(0)
     shape = shape_of(tensor)
     if site.flag("offset"):
-        raise UnsupportedOperatorError("ends that count from the begin are not supported")
+        raise UnsupportedError("ends that count from the begin are not supported")
     begins, ends, strides = (site.integers(1 + index, role) for index, role in enumerate(("begin", "end", "strides")))
     if not len(begins) == len(ends) == len(strides) or 0 in strides:
-        raise UnsupportedOperatorError("begin, end and strides must have an entry for each axis, no stride may be 0")
+        raise UnsupportedError("begin, end and strides must have an entry for each axis, no stride may be 0")
     masks = {name: site.integer(f"{name}_mask") for name in _MASKS}
     chosen: list[range] = []
     kept: list[int] = []
@@ -54,7 +54,7 @@ def import_strided_slice(site: Site) -> Value | Constant:
         if "shrink_axis" not in bits:
             kept.append(len(steps))
     if any(len(steps) == 0 for steps in chosen):
-        raise UnsupportedOperatorError("a slice without elements is not supported")
+        raise UnsupportedError("a slice without elements is not supported")
     starts, sizes = tuple(steps[0] for steps in chosen), tuple(len(steps) for steps in chosen)
     sliced = _sliced(site, tensor, starts, sizes, tuple(steps.step for steps in chosen))
     return site.reshape(sliced, tuple(kept))
@@ -64,17 +64,17 @@ def _entries(masks: Mapping[str, int], number: int, rank: int) -> Iterator[int]:
     """Yield the entries in order, those that the ellipsis or the end leaves out as ``_WHOLE``.
 
     Raises:
-        UnsupportedOperatorError: They need more axes than there are, or contradict each other.
+        UnsupportedError: They need more axes than there are, or contradict each other.
     """
     ellipses, new_axes, shrunk = (masks[name] & ((1 << number) - 1) for name in ("ellipsis", "new_axis", "shrink_axis"))
     if ellipses.bit_count() > 1 or ellipses & new_axes or (ellipses | new_axes) & shrunk:
-        raise UnsupportedOperatorError("the masks of ellipsis, new and shrunk axes contradict each other")
+        raise UnsupportedError("the masks of ellipsis, new and shrunk axes contradict each other")
     left_out = rank - (number - ellipses.bit_count() - new_axes.bit_count())
     if left_out < 0:
-        raise UnsupportedOperatorError(f"begin, end and strides have entries for {rank - left_out} of {rank} axes")
+        raise UnsupportedError(f"begin, end and strides have entries for {rank - left_out} of {rank} axes")
     if ellipses and left_out == 0:
         # The runtime lets it stand for one axis nevertheless.
-        raise UnsupportedOperatorError("an ellipsis that stands for no axis is not supported")
+        raise UnsupportedError("an ellipsis that stands for no axis is not supported")
     for entry in range(number):
         if ellipses >> entry & 1:
             yield from (_WHOLE,) * left_out

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mrqc.frontends.constants import Constant, Lost, UnsupportedError
 from mrqc.frontends.tflite.graph import TensorRecord
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
@@ -27,65 +26,6 @@ _NUMPY_ONLY_FOR_CONSTANTS = {"FLOAT16": np.dtype("<f2")}
 _MOST_ELEMENTS = 2**31 - 1
 
 
-class UnsupportedOperatorError(Exception):
-    """An operator, input or tensor cannot be imported; becomes one finding of the importer's InputError."""
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        """Keep the reason and what is possible instead."""
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """A tensor that is known at import.
-
-    Attributes:
-        name: The user's name for it.
-        array: Its elements; codes where it is quantized.
-        element: What they are; None for a type that only constants may have, such as FLOAT16.
-    """
-
-    name: str
-    array: NDArray[Any]
-    element: Element | None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Extent of every axis."""
-        return self.array.shape
-
-    def real(self) -> NDArray[np.float32]:
-        """Return the real values in single precision."""
-        if self.element is None or self.element.quantization is None:
-            return self.array.astype(np.float32)
-        return self.element.quantization.dequantize(self.array).astype(np.float32)
-
-    def transposed(self, permutation: tuple[int, ...]) -> Constant:
-        """Return the tensor with its axes permuted; a quantization axis moves along."""
-        element = self.element
-        if element is not None and element.quantization is not None and element.quantization.axis is not None:
-            element = _with_axis(element, permutation.index(element.quantization.axis))
-        return replace(self, array=self.array.transpose(permutation), element=element)
-
-    def reshaped(self, shape: tuple[int, ...]) -> Constant:
-        """Return the tensor under another shape of the same size.
-
-        Raises:
-            UnsupportedOperatorError: The quantization axis would be split or merged.
-        """
-        element = self.element
-        if element is not None and element.quantization is not None and element.quantization.axis is not None:
-            element = _with_axis(element, _axis_after_reshape(element.quantization, self.shape, shape))
-        return replace(self, array=self.array.reshape(shape), element=element)
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The result of something that could not be imported and is reported already."""
-
-
 Tensor: TypeAlias = Value | Constant | Lost
 
 
@@ -93,17 +33,17 @@ def element_of(record: TensorRecord) -> Element:
     """Return what the elements of a tensor are; scales of floats, which some converters leave, mean nothing.
 
     Raises:
-        UnsupportedOperatorError: The type or the quantization scheme is not supported.
+        UnsupportedError: The type or the quantization scheme is not supported.
     """
     dtype = _DTYPES.get(record.element_type)
     if dtype is None:
         possible = ", ".join(_DTYPES)
-        raise UnsupportedOperatorError(
+        raise UnsupportedError(
             f"tensor {record.name!r} has elements of type {record.element_type}", f"possible: {possible}"
         )
     found = record.quantization
     if found.is_custom and dtype.is_integer:
-        raise UnsupportedOperatorError(f"tensor {record.name!r} has a custom quantization scheme")
+        raise UnsupportedError(f"tensor {record.name!r} has a custom quantization scheme")
     if not found.scales or not dtype.is_integer:
         return Element(dtype)
     zero_points = found.zero_points or (0,) * len(found.scales)
@@ -119,7 +59,7 @@ def type_of(record: TensorRecord, shape: tuple[int, ...] | None = None) -> Tenso
         shape: Its shape where that is not the file's.
 
     Raises:
-        UnsupportedOperatorError: The type is not supported, or breaks its own rules.
+        UnsupportedError: The type is not supported, or breaks its own rules.
     """
     type_ = TensorType(record.shape if shape is None else shape, element_of(record))
     check_type(record.name, type_)
@@ -130,52 +70,36 @@ def check_type(name: str, type_: TensorType) -> None:
     """Make sure that a tensor has a shape and a quantization that can be.
 
     Raises:
-        UnsupportedOperatorError: It does not.
+        UnsupportedError: It does not.
     """
     problems = list(type_.problems())
     if type_.size > _MOST_ELEMENTS:
         problems.append(f"shape {list(type_.shape)} has more than {_MOST_ELEMENTS} elements")
     if problems:
-        raise UnsupportedOperatorError(f"tensor {name!r}: {'; '.join(problems)}")
+        raise UnsupportedError(f"tensor {name!r}: {'; '.join(problems)}")
 
 
 def read_constant(record: TensorRecord) -> Constant:
     """Return a tensor whose content is in the file, without copying it.
 
     Raises:
-        UnsupportedOperatorError: Its type is not supported, or its bytes are not what its type and shape need.
+        UnsupportedError: Its type is not supported, or its bytes are not what its type and shape need.
     """
     assert record.content is not None
     if record.is_sparse:
-        raise UnsupportedOperatorError(f"tensor {record.name!r} is sparse", "store all of its elements")
+        raise UnsupportedError(f"tensor {record.name!r} is sparse", "store all of its elements")
     numpy = _NUMPY_ONLY_FOR_CONSTANTS.get(record.element_type)
     element = None if numpy is not None else type_of(record).element
     if numpy is None:
         assert element is not None
         numpy = element.dtype.numpy.newbyteorder("<")
     if any(extent < 0 for extent in record.shape):
-        raise UnsupportedOperatorError(f"tensor {record.name!r} is constant, but has shape {list(record.shape)}")
+        raise UnsupportedError(f"tensor {record.name!r} is constant, but has shape {list(record.shape)}")
     needed = math.prod(record.shape) * numpy.itemsize
     if record.content.nbytes != needed:
-        raise UnsupportedOperatorError(
+        raise UnsupportedError(
             f"tensor {record.name!r}, {record.element_type} of shape {list(record.shape)}, needs {needed} bytes, "
             f"the file has {record.content.nbytes}"
         )
     array = record.content.view(numpy).reshape(record.shape)
     return Constant(record.name, array.astype(numpy.newbyteorder("="), copy=False), element)
-
-
-def _with_axis(element: Element, axis: int) -> Element:
-    assert element.quantization is not None
-    return replace(element, quantization=replace(element.quantization, axis=axis))
-
-
-def _axis_after_reshape(quantization: Quantization, old: tuple[int, ...], new: tuple[int, ...]) -> int:
-    assert quantization.axis is not None
-    before = math.prod(old[: quantization.axis])
-    for axis, extent in enumerate(new):
-        if extent == old[quantization.axis] and math.prod(new[:axis]) == before:
-            return axis
-    raise UnsupportedOperatorError(
-        f"reshaping {list(old)} to {list(new)} breaks up axis {quantization.axis}, which has its own scales"
-    )

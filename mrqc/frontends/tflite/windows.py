@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.tflite.site import Site
-from mrqc.frontends.tflite.tensors import UnsupportedOperatorError
 from mrqc.ops.nn import UNBOUNDED
 from mrqc.ops.window import Window
 
@@ -21,7 +21,7 @@ def read_window(site: Site, kernel: tuple[int, int], height: int, width: int) ->
     """Return the window of an operator over an image of that size.
 
     Raises:
-        UnsupportedOperatorError: It does not fit the image, or its padding is neither SAME nor VALID.
+        UnsupportedError: It does not fit the image, or its padding is neither SAME nor VALID.
     """
     strides = (site.integer("stride_h"), site.integer("stride_w"))
     dilations = (1, 1)
@@ -32,7 +32,7 @@ def read_window(site: Site, kernel: tuple[int, int], height: int, width: int) ->
         window = Window(kernel, strides, _padding(site, window, (height, width)), dilations)
     problems = list(window.problems(height, width))
     if problems:
-        raise UnsupportedOperatorError("; ".join(problems))
+        raise UnsupportedError("; ".join(problems))
     return window
 
 
@@ -42,7 +42,7 @@ def read_transposed_padding(
     """Return what is cut off the top and left of a transposed convolution with a result of that size.
 
     Raises:
-        UnsupportedOperatorError: The padding is neither SAME nor VALID.
+        UnsupportedError: The padding is neither SAME nor VALID.
     """
     top, left, _, _ = _padding(site, Window(kernel, strides), size)
     return top, left
@@ -52,12 +52,12 @@ def fused_clamp(site: Site) -> tuple[float, float]:
     """Return the bounds of the activation that is fused behind an operator.
 
     Raises:
-        UnsupportedOperatorError: It is none that clamps.
+        UnsupportedError: It is none that clamps.
     """
     number = site.integer(FUSED)
     clamp = _CLAMPS.get(number)
     if clamp is None:
-        raise UnsupportedOperatorError(
+        raise UnsupportedError(
             f"the fused activation {_OTHER_ACTIVATIONS.get(number, number)} is not supported",
             "possible: NONE, RELU, RELU_N1_TO_1, RELU6",
         )
@@ -69,7 +69,7 @@ def _padding(site: Site, window: Window, size: tuple[int, int]) -> tuple[int, in
     if kind == _VALID:
         return (0, 0, 0, 0)
     if kind != _SAME:
-        raise UnsupportedOperatorError(f"padding number {kind} is neither SAME nor VALID")
+        raise UnsupportedError(f"padding number {kind} is neither SAME nor VALID")
     # The odd row or column goes to the bottom or right.
     (top, bottom), (left, right) = (
         (total // 2, total - total // 2)
