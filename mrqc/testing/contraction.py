@@ -194,28 +194,22 @@ def _nn_bias(real: NDArray[np.float64], operand: Value, weights: Quantization) -
 @strategy_for(int_ops.Conv2D, accepts=is_activation_image)
 def int_conv2d(draft: Draft, operand: Value) -> Value:
     """Append a convolution whose accumulator fits 32 bits."""
-    geometry = draft.draw(geometries(operand, draft.limits))
-    filters = _int_filters(draft, operand, geometry.weight_shape)
-    requantize, element = draft.draw(requantized(filters.typical, geometry.weight_shape[0]))
-    op = int_ops.Conv2D(
-        operand,
-        filters.weight,
-        filters.bias,
-        **geometry.attributes,
-        **filters.zero_points,
-        requantize=requantize,
-        element=element,
-    )
-    return draft.emit(op)
+    return _int_convolution(draft, operand, draft.draw(geometries(operand, draft.limits)), int_ops.Conv2D)
 
 
 @strategy_for(int_ops.TransposeConv2D, accepts=is_activation_image)
 def int_transpose_conv2d(draft: Draft, operand: Value) -> Value:
     """Append a transposed convolution whose accumulator fits 32 bits."""
     geometry = draft.draw(transposed_geometries(operand, draft.limits))
+    return _int_convolution(draft, operand, geometry, int_ops.TransposeConv2D)
+
+
+def _int_convolution(
+    draft: Draft, operand: Value, geometry: Geometry, kind: type[int_ops.Conv2D | int_ops.TransposeConv2D]
+) -> Value:
     filters = _int_filters(draft, operand, geometry.weight_shape)
     requantize, element = draft.draw(requantized(filters.typical, geometry.weight_shape[0]))
-    op = int_ops.TransposeConv2D(
+    op = kind(
         operand,
         filters.weight,
         filters.bias,

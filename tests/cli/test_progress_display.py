@@ -49,6 +49,7 @@ def test_a_pipe_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_display_goes_when_the_work_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Screen(True))
     monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
 
     def work() -> None:
         with progress.activity("failing"):

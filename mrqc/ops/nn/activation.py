@@ -12,8 +12,19 @@ from mrqc.ir.types import FLOAT, Element, TensorType
 from mrqc.ops.nn.clamp import UNBOUNDED, clamp_problems
 
 
+class UnaryBase(Op):
+    """What has one result for each element of its input."""
+
+    input: Value
+    element: Element
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)
+
+
 @dataclass(frozen=True)
-class Clip(Op):
+class Clip(UnaryBase):
     """``min(max(input, clamp[0]), clamp[1])``."""
 
     mnemonic: ClassVar[str] = "nn.clip"
@@ -25,25 +36,17 @@ class Clip(Op):
         """Yield the broken rules."""
         yield from clamp_problems(self.clamp)
 
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the input's shape."""
-        return (TensorType(self.input.type.shape, self.element),)
-
 
 @dataclass(frozen=True)
-class FunctionBase(Op):
+class FunctionBase(UnaryBase):
     """A function of one real number, rounded once to ``element``."""
 
     input: Value
     element: Element = FLOAT
 
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the input's shape."""
-        return (TensorType(self.input.type.shape, self.element),)
-
 
 @dataclass(frozen=True)
-class LeakyRelu(Op):
+class LeakyRelu(UnaryBase):
     """``x`` where it is positive, else ``alpha * x``, rounded once to ``element``."""
 
     mnemonic: ClassVar[str] = "nn.leaky_relu"
@@ -55,13 +58,9 @@ class LeakyRelu(Op):
         """Yield the broken rules."""
         yield from finite_problems(alpha=self.alpha)
 
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the input's shape."""
-        return (TensorType(self.input.type.shape, self.element),)
-
 
 @dataclass(frozen=True)
-class Elu(Op):
+class Elu(UnaryBase):
     """``x`` where it is positive, else ``alpha * (exp(x) - 1)``, rounded once to ``element``."""
 
     mnemonic: ClassVar[str] = "nn.elu"
@@ -72,10 +71,6 @@ class Elu(Op):
     def problems(self) -> Iterator[str]:
         """Yield the broken rules."""
         yield from finite_problems(alpha=self.alpha)
-
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the input's shape."""
-        return (TensorType(self.input.type.shape, self.element),)
 
 
 @dataclass(frozen=True)
@@ -135,7 +130,7 @@ class Rsqrt(FunctionBase):
 
 
 @dataclass(frozen=True)
-class Gelu(Op):
+class Gelu(UnaryBase):
     """``x`` times the normal distribution's share below it, rounded once to ``element``.
 
     Attributes:
@@ -149,13 +144,9 @@ class Gelu(Op):
     approximate: bool = False
     element: Element = FLOAT
 
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the input's shape."""
-        return (TensorType(self.input.type.shape, self.element),)
-
 
 @dataclass(frozen=True)
-class HardSigmoid(Op):
+class HardSigmoid(UnaryBase):
     """``min(max(alpha * x + beta, 0), 1)``, rounded once to ``element``."""
 
     mnemonic: ClassVar[str] = "nn.hard_sigmoid"
@@ -168,13 +159,9 @@ class HardSigmoid(Op):
         """Yield the broken rules."""
         yield from finite_problems(alpha=self.alpha, beta=self.beta)
 
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the input's shape."""
-        return (TensorType(self.input.type.shape, self.element),)
-
 
 @dataclass(frozen=True)
-class Softmax(Op):
+class Softmax(UnaryBase):
     """``exp(beta * x) / sum(exp(beta * x))`` along the last axis, rounded once to ``element``."""
 
     mnemonic: ClassVar[str] = "nn.softmax"
@@ -188,10 +175,6 @@ class Softmax(Op):
             yield "the input needs at least one axis"
         if not (math.isfinite(self.beta) and self.beta > 0):
             yield f"'beta' must be positive and finite, found {self.beta!r}"
-
-    def infer(self) -> tuple[TensorType, ...]:
-        """Return the input's shape."""
-        return (TensorType(self.input.type.shape, self.element),)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mrqc.errors import RefusalError
 from mrqc.ir.op import Op, Value
+from mrqc.ir.rules import RuleTable
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor
+from mrqc.passes.lower_to_int.rules import LOWERINGS, LoweringRule, Site, per_tensor
 
 RUN_REQUANTIZE = "run the pass 'requantize' first"
 
@@ -73,3 +74,9 @@ def lower_concat(op: Op, site: Site) -> Value:
     if any(value.type.element != op.element for value in op.inputs):
         raise RefusalError("the inputs of a concat and its result have different scales", RUN_REQUANTIZE)
     return site.emit(int_ops.Concat(op.inputs, op.axis, op.element))
+
+
+def register_moves(table: RuleTable[LoweringRule]) -> None:
+    """Give a runtime's table the rules of what moves codes on every target alike."""
+    for op in (nn.Constant, nn.Reshape, nn.Transpose, nn.Slice, nn.Take, nn.MirrorPad):
+        table.register(op)(LOWERINGS[op])

@@ -41,9 +41,11 @@ def session(content: bytes, row: Arrays) -> onnxruntime.InferenceSession:
     onnx.checker.check_model(onnx.load_from_string(content))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    if any(array.dtype == np.uint8 for array in row.values()):
-        # Products of unsigned and signed bytes saturate in 16 bits on processors without dot products otherwise.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+    # Products of unsigned and signed bytes saturate in 16 bits on processors without dot products: keep unsigned
+    # activations from signed weights, and signed activations signed.
+    is_unsigned = any(array.dtype == np.uint8 for array in row.values())
+    entry = "session.x64quantprecision" if is_unsigned else "session.qdqisint8allowed"
+    options.add_session_config_entry(entry, "1")
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

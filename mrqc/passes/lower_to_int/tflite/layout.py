@@ -10,28 +10,15 @@ from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes.lower_to_int.layout import (
-    lower_constant,
-    lower_mirror_pad,
-    lower_pad,
-    lower_reshape,
-    lower_slice,
-    lower_take,
-    lower_transpose,
-)
+from mrqc.passes.lower_to_int.layout import lower_pad, register_moves
 from mrqc.passes.lower_to_int.reduction import lower_arg_max
 from mrqc.passes.lower_to_int.rules import Site, per_tensor
 from mrqc.passes.lower_to_int.tflite.multipliers import single
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 from mrqc.passes.lower_to_int.tflite.tables import every_code, lookup
 
-TFLITE_LOWERINGS.register(nn.Constant)(lower_constant)
-TFLITE_LOWERINGS.register(nn.Reshape)(lower_reshape)
-TFLITE_LOWERINGS.register(nn.Transpose)(lower_transpose)
-TFLITE_LOWERINGS.register(nn.Slice)(lower_slice)
-TFLITE_LOWERINGS.register(nn.Take)(lower_take)
+register_moves(TFLITE_LOWERINGS)
 TFLITE_LOWERINGS.register(nn.Pad)(lower_pad)
-TFLITE_LOWERINGS.register(nn.MirrorPad)(lower_mirror_pad)
 TFLITE_LOWERINGS.register(nn.ArgMax)(lower_arg_max)
 
 
