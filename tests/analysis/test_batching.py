@@ -33,6 +33,14 @@ def add(x: Value, y: Value) -> ops.Add:
     return ops.Add(x, y, 1, 1, ANY, I8)
 
 
+def double_rescale(x: Value, scales: int) -> ops.DoubleRescale:
+    return ops.DoubleRescale(x, (1.0,) * scales, 0, -128, 127, I8)
+
+
+def float_rescale(x: Value, scales: int) -> ops.FloatRescale:
+    return ops.FloatRescale(x, (1.0,) * scales, 0, -128, 127, I8)
+
+
 @pytest.mark.parametrize(
     ("shapes", "make", "stored"),
     [
@@ -49,6 +57,8 @@ def add(x: Value, y: Value) -> ops.Add:
         ([(2, 3)], lambda x: ops.ArgMax(x, 1), None),
         ([(2, 3), (2, 4)], lambda x, y: ops.Concat((x, y), 1, I8), None),
         ([(2, 3)], lambda x: nn.Mean(x, (1,)), None),
+        ([(2, 3)], lambda x: double_rescale(x, 3), None),
+        ([(2,)], lambda x: float_rescale(x, 1), None),
     ],
 )
 def test_images_stay_apart(shapes, make, stored) -> None:
@@ -73,6 +83,8 @@ def test_images_stay_apart(shapes, make, stored) -> None:
         ([(2, 3), (2, 3)], lambda x, y: ops.Concat((x, y), 0, I8), None),
         ([(2, 3)], lambda x, y: ops.Concat((x, y), 1, I8), (2, 3)),
         ([(2, 3)], lambda x: nn.Mean(x, (0,)), None),
+        ([(2,)], lambda x: double_rescale(x, 2), None),
+        ([(2,)], lambda x: float_rescale(x, 2), None),
     ],
 )
 def test_images_meet(shapes, make, stored) -> None:

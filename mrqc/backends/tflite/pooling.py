@@ -14,8 +14,11 @@ from mrqc.ops import nn
 
 @TFLITE_EXPORTS.register(nn.AveragePool2D)
 def export_average_pool2d(op: Op, site: Site) -> None:
-    """``AVERAGE_POOL_2D``; it keeps the scale, so that another one needs a ``QUANTIZE`` behind it."""
+    """``AVERAGE_POOL_2D``, which keeps the scale; to another one ``MEAN`` over a whole image, or a ``QUANTIZE`` behind."""
     assert isinstance(op, nn.AveragePool2D)
+    if op.covers_image and op.element != op.input.type.element:
+        _mean(op, site)
+        return
     _, height, width, _ = op.input.type.shape
     if op.window.is_padded and op.count_include_pad:
         images, scheme = padded_input(site, op.input, op.window, None, 0.0)
@@ -27,6 +30,16 @@ def export_average_pool2d(op: Op, site: Site) -> None:
             )
         images, scheme = site.operand(op.input), found
     _finish("AVERAGE_POOL_2D", op, images, scheme, site)
+
+
+def _mean(op: nn.AveragePool2D, site: Site) -> None:
+    """Write a mean over height and width, which rounds once to any scale."""
+    inputs = [site.operand(op.input), site.writer.integers("axes", (1, 2))]
+    options = Options("ReducerOptions", (("KeepDims", True),))
+    if op.clamp == nn.UNBOUNDED:
+        site.finish("MEAN", inputs, options)
+        return
+    site.finish_limits(site.step("MEAN", inputs, site.result.type, options), op.clamp, op.element)
 
 
 @TFLITE_EXPORTS.register(nn.MaxPool2D)
