@@ -14,7 +14,7 @@ from mrqc.ops import nn
 
 @TFLITE_EXPORTS.register(nn.AveragePool2D)
 def export_average_pool2d(op: Op, site: Site) -> None:
-    """``AVERAGE_POOL_2D``, which keeps the scale; to another one ``MEAN`` over a whole image, or a ``QUANTIZE`` behind."""
+    """``AVERAGE_POOL_2D``, which keeps the scale; to another one ``MEAN`` over a whole image, else a ``QUANTIZE``."""
     assert isinstance(op, nn.AveragePool2D)
     if op.covers_image and op.element != op.input.type.element:
         _mean(op, site)
