@@ -26,7 +26,7 @@ class InputOutput(StrEnum):
 
 
 Model: TypeAlias = Annotated[
-    str, typer.Argument(metavar="MODEL", help="An .onnx or .mrq file; - reads .mrq text from stdin.")
+    str, typer.Argument(metavar="MODEL", help="An .onnx, .tflite or .mrq file; - reads .mrq text from stdin.")
 ]
 Batch: TypeAlias = Annotated[
     int | None,
