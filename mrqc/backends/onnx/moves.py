@@ -41,7 +41,7 @@ def export_mirror_pad(op: Op, site: Site) -> None:
 
 @ONNX_EXPORTS.register(nn.Concat)
 def export_concat(op: Op, site: Site) -> None:
-    """``Concat`` of codes where all have one scale, else ``QLinearConcat``, or ``Concat`` of the real values."""
+    """``QLinearConcat``, or ``Concat``: of codes where all have one scale, else of the real values."""
     assert isinstance(op, nn.Concat)
     if site.uses_qoperator(*op.inputs):
         operands = [name for value in op.inputs for name in site.codes_and_quantization(value, _ORDER)]

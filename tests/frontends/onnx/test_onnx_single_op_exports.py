@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from closeness import assert_close
 from hypothesis import HealthCheck, Phase, given, settings
 from litert import LiteRT
 from numpy.typing import NDArray
@@ -63,12 +64,8 @@ def check_tflite(module: Module, drawn: SingleOnnxCase, cases: OnnxCases) -> Non
     for row, wanted in zip(drawn.rows, run(drawn.content, SAFE_SESSION[cases.dtype], drawn.rows), strict=True):
         found = written.run(row)
         for name, array in zip(names, wanted, strict=True):
-            assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
-            if array.dtype == np.float32:
-                np.testing.assert_allclose(found[name], array, 1e-5, err_msg=f"{module}")
-            else:
-                worst = np.abs(found[name].astype(np.int64) - array.astype(np.int64)).max(initial=0)
-                assert worst <= FARTHEST.get(cases.operator, 1), f"{module}\nTFLite is off by {worst}"
+            codes = FARTHEST.get(cases.operator, 1)
+            assert_close(found[name], array, f"{module}\nTFLite", codes=codes, rtol=1e-5, atol=0.0)
 
 
 @pytest.mark.parametrize("cases", ALL_ONNX_CASES, ids=str)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from closeness import assert_close
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -201,12 +202,7 @@ def _compare_reals(module: Module, rows: tuple[Arrays, ...], expected: list[dict
         found = program.run(row)
         assert found.keys() == outputs.keys()
         for name, array in outputs.items():
-            assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
-            if array.dtype == np.float32:
-                np.testing.assert_allclose(found[name], array, 1e-4, 1e-4, err_msg=f"{module}")
-            else:
-                worst = np.abs(found[name].astype(np.int64) - array).max(initial=0)
-                assert worst <= 1, f"{module}\noutput {name!r} is off by {worst}"
+            assert_close(found[name], array, f"{module}\noutput {name!r}")
 
 
 def _compare_compiled(cases: list[_Expected]) -> None:

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from all_cases import ALL_CASES, BUILTINS
+from closeness import assert_close
 from hypothesis import HealthCheck, Phase, given, settings
 from litert import Arrays, LiteRT
 from single_ops import SingleOpCase, assert_same_bytes
@@ -56,12 +57,7 @@ def check_onnx(module: Module, drawn: SingleOpCase, form: str) -> None:
     for row in drawn.rows:
         expected = program.run(dict(row))
         for name, array in zip(names, runtime.run(None, dict(row)), strict=True):
-            assert (array.dtype, array.shape) == (expected[name].dtype, expected[name].shape)
-            if array.dtype == np.float32:
-                np.testing.assert_allclose(array, expected[name], 1e-4, 1e-4, err_msg=f"{module}")
-            else:
-                worst = np.abs(array.astype(np.int64) - expected[name].astype(np.int64)).max(initial=0)
-                assert worst <= 1, f"{module}\n{form}, output {name!r} is off by {worst}"
+            assert_close(array, expected[name], f"{module}\n{form}, output {name!r}")
 
 
 @pytest.mark.parametrize("builtin", BUILTINS)
