@@ -61,9 +61,20 @@ class Interpreter:
             else:
                 moving.append((statement, kernel))
         self._steps = _with_last_uses(moving, {value.name for value in (*module.graph.output_values, *self._known)})
+        self._values = {value.name: value for value in module.graph.values()}
         self._batches_per_slice = 1
         if is_batchwise(module, self._known):
             self._batches_per_slice = max(1, SLICE_BYTES // _greatest_live_bytes(module, self._steps))
+
+    @property
+    def known(self) -> Mapping[Value, Array]:
+        """What every value is that depends on no input; not to be changed."""
+        return self._known
+
+    @property
+    def batches_per_slice(self) -> int:
+        """How many batches of the module run at once; 1 where it does not treat them one by one."""
+        return self._batches_per_slice
 
     def run(self, inputs: Mapping[str, ArrayLike] | ArrayLike) -> dict[str, Array]:
         """Return the outputs by their names, for any number of batches.
@@ -96,6 +107,20 @@ class Interpreter:
             for value in self.module.graph.values()
         }
 
+    def walk(self, inputs: Mapping[str, ArrayLike] | ArrayLike) -> Iterator[tuple[Value, Array]]:
+        """Yield the inputs and each value that depends on them as soon as it is there, slice after slice of the batch.
+
+        An array is given up after its last use, so that no whole trace is ever held; it must not be changed.
+
+        Raises:
+            InputError: The inputs do not fit the module.
+        """
+        arrays, batches = bind_inputs(self.module, inputs)
+        for part, _ in self._slices(arrays, batches):
+            yield from ((value, part[value.name]) for value in self.module.graph.inputs)
+            for name, array in self._results(self._initial_values(part), free=True):
+                yield self._values[name], array
+
     def _slices(self, arrays: Mapping[str, Array], batches: int) -> Iterator[tuple[dict[str, Array], int]]:
         if not any(value.type.shape for value in self.module.graph.inputs):
             yield dict(arrays), batches
@@ -110,14 +135,22 @@ class Interpreter:
             yield part, last - first
 
     def _run_slice(self, arrays: Mapping[str, Array], *, free: bool) -> dict[str, Array]:
-        values = {value.name: array for value, array in self._known.items()}
-        values.update(arrays)
+        values = self._initial_values(arrays)
+        for _ in self._results(values, free=free):
+            pass
+        return values
+
+    def _initial_values(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        return {value.name: array for value, array in self._known.items()} | dict(arrays)
+
+    def _results(self, values: dict[str, Array], *, free: bool) -> Iterator[tuple[str, Array]]:
+        """Run the steps on ``values``, adding each result to them, and yield it."""
         for step in self._steps:
-            values[step.result] = step.kernel(*(values[name] for name in step.operands))
+            array = values[step.result] = step.kernel(*(values[name] for name in step.operands))
             if free:
                 for name in step.last_used:
                     del values[name]
-        return values
+            yield step.result, array
 
     def _outputs(self, values: Mapping[str, Array], wanted: Mapping[str, Value], count: int) -> dict[str, Array]:
         return {

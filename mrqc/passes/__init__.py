@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from mrqc.errors import UsageError
 from mrqc.passes.canonicalize import Canonicalize
-from mrqc.passes.definition import Exactness, Pass
+from mrqc.passes.definition import CalibratedPass, Exactness, Pass
 from mrqc.passes.eliminate_common_subexpressions import EliminateCommonSubexpressions
 from mrqc.passes.eliminate_dead_code import EliminateDeadCode
 from mrqc.passes.fold_batch_normalization import FoldBatchNormalization
@@ -59,6 +59,7 @@ def parse_pipeline(text: str, target: Target | None = None) -> tuple[Pass, ...]:
 __all__ = [
     "PASSES",
     "PIPELINES",
+    "CalibratedPass",
     "Canonicalize",
     "EliminateCommonSubexpressions",
     "EliminateDeadCode",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
+from mrqc.calibration.teacher import Teacher
 from mrqc.ir.graph import Module
 
 Exactness = Literal["exact", "lossy"]
@@ -32,3 +33,23 @@ class Pass(ABC):
             TargetError: The target cannot run the module; all reasons at once.
             InputError: The module is not of the kind that the pass works on.
         """
+
+
+class CalibratedPass(Pass):
+    """A pass that looks at what the original model does: the manager hands it a teacher.
+
+    The teacher is the module before the first lossy pass of the pipeline; it computes nothing until it is asked.
+    """
+
+    @abstractmethod
+    def run(self, module: Module, teacher: Teacher) -> Module:
+        """Return the rewritten module; ``teacher.progress`` takes what a person should see of long work.
+
+        Raises:
+            TargetError: The target cannot run the module; all reasons at once.
+            InputError: The module is not of the kind that the pass works on, or a sample cannot be read.
+        """
+
+    def __call__(self, module: Module) -> Module:
+        """Return the module rewritten with itself as its teacher, on synthetic samples."""
+        return self.run(module, Teacher(module))

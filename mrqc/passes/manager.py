@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mrqc.calibration.samples import CalibrationSamples
+from mrqc.calibration.teacher import Teacher
 from mrqc.errors import MrqcError, PassError, TargetError, UsageError
 from mrqc.ir.graph import Module
 from mrqc.ir.text import print_module
 from mrqc.ir.verify import verify
 from mrqc.passes.bit_check import first_difference
-from mrqc.passes.definition import Pass
+from mrqc.passes.definition import CalibratedPass, Pass
 from mrqc.passes.pipeline import format_pass
 
 
@@ -36,7 +38,7 @@ class PassRecord:
     statements_after: int
 
 
-def _discard(_: object) -> None:
+def _discard(*_: object) -> None:
     """Ignore what a caller did not ask for."""
 
 
@@ -50,6 +52,7 @@ class Instruments:
         check_bits: Simulate the module before and after each exact pass, on random inputs.
         emit: Receives the printed modules.
         on_pass: Called with the record of each finished pass.
+        on_progress: Called with what a long pass is doing, how much of it is done, and how much there is.
         reproducer_directory: Where a reproducer goes if a pass fails; the folder for temporary files by default.
     """
 
@@ -58,11 +61,25 @@ class Instruments:
     check_bits: bool = False
     emit: Callable[[str], None] = _discard
     on_pass: Callable[[PassRecord], None] = _discard
+    on_progress: Callable[[str, int, int], None] = _discard
     reproducer_directory: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
 
 
-def run_pipeline(module: Module, passes: Sequence[Pass], instruments: Instruments | None = None) -> Module:
+def run_pipeline(
+    module: Module,
+    passes: Sequence[Pass],
+    instruments: Instruments | None = None,
+    samples: CalibrationSamples | None = None,
+) -> Module:
     """Return ``module`` after ``passes``, verified before the first and after each.
+
+    The module before the first lossy pass teaches the calibrated ones.
+
+    Args:
+        module: A well-formed module.
+        passes: What to run, in order.
+        instruments: What to observe.
+        samples: Of the inputs of ``module``, for its teacher; synthetic ones if None.
 
     Raises:
         UsageError: ``print_after`` names a pass that is not in the pipeline.
@@ -81,15 +98,22 @@ def run_pipeline(module: Module, passes: Sequence[Pass], instruments: Instrument
     findings = verify(module)
     if findings:
         raise PassError.collect(f"module {module.name} is not well formed", findings)
+    teacher: Teacher | None = None
     for pass_ in passes:
-        module = _run_one(module, pass_, instruments)
+        if teacher is None and (pass_.exactness == "lossy" or isinstance(pass_, CalibratedPass)):
+            teacher = Teacher(module, samples, progress=instruments.on_progress)
+        module = _run_one(module, pass_, teacher, instruments)
     return module
 
 
-def _run_one(module: Module, pass_: Pass, instruments: Instruments) -> Module:
+def _run_one(module: Module, pass_: Pass, teacher: Teacher | None, instruments: Instruments) -> Module:
     start = time.perf_counter()
     try:
-        result = pass_(module)
+        if isinstance(pass_, CalibratedPass):
+            assert teacher is not None
+            result = pass_.run(module, teacher)
+        else:
+            result = pass_(module)
     except MrqcError:
         raise
     except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:

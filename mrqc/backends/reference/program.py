@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,25 @@ FAMILIES = (activation, constant, contraction, elementwise, layout, normalizatio
 RULES.seal(NN_OPS)
 
 
+def kernel_of(statement: Statement, known: Mapping[Value, Array]) -> Kernel:
+    """Return what computes the result of one ``nn`` statement: ``kernel(*operands)``, all operands in order.
+
+    Quantized tensors are codes in their dtype, floats are doubles. Where the module treats its batches one by one
+    (:func:`mrqc.analysis.batching.is_batchwise`), operands may hold several batches of it.
+
+    Args:
+        statement: A well-formed statement.
+        known: The operands that depend on no input, constants above all: the kernel may prepare them here, once. The
+            weights and biases of contractions belong here; what is known is handed to the kernel all the same.
+
+    Raises:
+        InputError: The statement is not of the ``nn`` dialect.
+    """
+    if type(statement.op) not in RULES:
+        raise InputError(f"{statement.location}: {statement.op.mnemonic} has no meaning over the reals")
+    return RULES[type(statement.op)](statement.op, known)
+
+
 class ReferenceProgram:
     """Runs an ``nn.*`` module: arithmetic in double precision, one rounding (half to even) for each result.
 
@@ -52,12 +71,18 @@ class ReferenceProgram:
         ]
         if foreign:
             raise InputError.collect(f"module {module.name!r} cannot run in the reference interpreter", foreign)
-
-        def make_kernel(statement: Statement, known: Mapping[Value, Array]) -> Kernel:
-            return RULES[type(statement.op)](statement.op, known)
-
         self.module = module
-        self._interpreter = Interpreter(module, make_kernel)
+        self._interpreter = Interpreter(module, kernel_of)
+
+    @property
+    def known(self) -> Mapping[Value, Array]:
+        """What every value is that depends on no input, as :func:`kernel_of` takes it; not to be changed."""
+        return self._interpreter.known
+
+    @property
+    def batches_per_slice(self) -> int:
+        """How many batches of the module run at once in bounded memory; 1 where they may not be stacked."""
+        return self._interpreter.batches_per_slice
 
     def run(self, inputs: Mapping[str, ArrayLike] | ArrayLike) -> dict[str, Array]:
         """Return the outputs by their names: codes for quantized outputs, float32 for floats.
@@ -93,3 +118,13 @@ class ReferenceProgram:
             InputError: The inputs do not fit the module.
         """
         return self._interpreter.trace(inputs)
+
+    def walk(self, inputs: Mapping[str, ArrayLike] | ArrayLike) -> Iterator[tuple[Value, Array]]:
+        """Yield the inputs and every value that depends on them in order, slice after slice of the batch.
+
+        Codes for quantized tensors, float64 for floats. Values are given up after their last use; do not change them.
+
+        Raises:
+            InputError: The inputs do not fit the module.
+        """
+        return self._interpreter.walk(inputs)

@@ -1,0 +1,326 @@
+"""The unlabelled inputs of a calibration, from wherever they come."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mrqc.backends.inputs import bind_inputs
+from mrqc.calibration.arrays import SAMPLES, read_arrays
+from mrqc.calibration.data import ArraySource, SampleSource, open_data
+from mrqc.calibration.input_codes import InputConverter, PixelNormalization
+from mrqc.calibration.synthetic import synthetic_batch
+from mrqc.errors import Diagnostic, InputError
+from mrqc.ir.graph import Module
+from mrqc.ir.op import Value
+
+DEFAULT_LIMIT = 128
+"""How many samples are taken of a larger data set: more change statistics by less than rounding does."""
+SYNTHETIC_COUNT = 32
+
+_KEPT_BYTES = 256 << 20
+"""Samples that take less are read once and kept."""
+_READ_BYTES = 8 << 20
+
+
+class InputSource(Protocol):
+    """Samples of one input, N first."""
+
+    def read(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the samples of these numbers, in the dtype of the input.
+
+        Raises:
+            InputError: A sample cannot be read or does not fit the input.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationSamples:
+    """Samples for every input of a module, read in bounded memory.
+
+    A sample is one batch of the module as it stands; mostly that batch is 1.
+
+    Attributes:
+        module: The module that they are for; its inputs say what the codes mean.
+        sources: One for each input of the module, in order.
+        rows: For each sample and each row of the module's batch, which sample of the source it is; one array an input.
+        name: Where they come from, for messages.
+    """
+
+    module: Module
+    sources: tuple[InputSource, ...]
+    rows: tuple[NDArray[np.intp], ...]
+    name: str
+    _memory: dict[str, Any] = field(default_factory=lambda: dict[str, Any](), repr=False)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        module: Module,
+        normalization: PixelNormalization | None = None,
+        limit: int | None = DEFAULT_LIMIT,
+    ) -> CalibrationSamples:
+        """Return the samples of a folder of images, an ``.npz`` or an ``.npy``; labels play no part.
+
+        Args:
+            path: As :func:`open_data` takes it; for a module of several inputs an ``.npz`` with an array for each,
+                under its name.
+            module: The module to calibrate, as it was imported.
+            normalization: What to do to 8-bit pixels.
+            limit: Take no more than so many samples, evenly over all that there are; None takes all.
+
+        Raises:
+            InputError: No such data, none of these forms, or samples that do not fit the inputs.
+        """
+        path = Path(path)
+        inputs = module.graph.inputs
+        if len(inputs) == 1 and not _has_array(path, inputs[0].name):
+            data = open_data(path, _with_rows(inputs[0]), normalization)
+            return cls._of_sources(module, {inputs[0].name: _Converted(data.source, data.converter, path)}, limit)
+        if path.is_dir():
+            raise InputError(f"{path}: images are for a model with one input, this one has {_names(module)}")
+        return cls._of_arrays(module, read_arrays(path), str(path), normalization, limit)
+
+    @classmethod
+    def of(
+        cls,
+        arrays: Mapping[str, ArrayLike] | ArrayLike,
+        module: Module,
+        normalization: PixelNormalization | None = None,
+        limit: int | None = None,
+    ) -> CalibrationSamples:
+        """Return samples given as arrays, N first: by input name, or one array for a module with one input.
+
+        An array of the input's integer dtype holds codes, a floating-point array real values, one of uint8 pixels:
+        as :class:`InputConverter` has it.
+
+        Raises:
+            InputError: An input is missing or unknown, or its array does not fit; all are named.
+        """
+        if not isinstance(arrays, Mapping):
+            if len(module.graph.inputs) != 1:
+                raise InputError(f"calibration samples: one array was given for the inputs {_names(module)}")
+            arrays = {module.graph.inputs[0].name: arrays}
+        found = {name: np.asarray(array) for name, array in arrays.items()}
+        return cls._of_arrays(module, found, "calibration samples", normalization, limit)
+
+    @classmethod
+    def synthetic(cls, module: Module, count: int = SYNTHETIC_COUNT, seed: int = 0) -> CalibrationSamples:
+        """Return smooth noise over the range of each input: see :func:`synthetic_inputs`."""
+        sources = tuple(_Synthetic(module, position, seed) for position in range(len(module.graph.inputs)))
+        rows = tuple(np.arange(count * _extent(value), dtype=np.intp) for value in module.graph.inputs)
+        return cls(module, sources, rows, "synthetic samples")
+
+    @classmethod
+    def _of_arrays(
+        cls,
+        module: Module,
+        arrays: Mapping[str, NDArray[Any]],
+        name: str,
+        normalization: PixelNormalization | None,
+        limit: int | None,
+    ) -> CalibrationSamples:
+        inputs = {value.name: value for value in module.graph.inputs}
+        found = [Diagnostic(f"there is no input {given!r}") for given in arrays if given not in inputs]
+        found += [Diagnostic(f"input {wanted!r} is missing") for wanted in inputs if wanted not in arrays]
+        sources: dict[str, _Converted] = {}
+        for value in module.graph.inputs:
+            if value.name not in arrays:
+                continue
+            array = np.atleast_1d(arrays[value.name])
+            source = _Converted(ArraySource(array), InputConverter(_with_rows(value), normalization), Path(name))
+            sources[value.name] = source
+            try:
+                source.converter.convert(array[:1], name)
+            except InputError as error:
+                found.append(Diagnostic(str(error).removeprefix(f"{name}: ")))
+            if len(array) == 0:
+                found.append(Diagnostic(f"input {value.name!r} has no samples"))
+        if found:
+            raise InputError.collect(name, found)
+        return cls._of_sources(module, sources, limit)
+
+    @classmethod
+    def _of_sources(cls, module: Module, sources: Mapping[str, _Converted], limit: int | None) -> CalibrationSamples:
+        inputs = module.graph.inputs
+        name = str(next(iter(sources.values())).path) if sources else "calibration samples"
+        # The last batch of a module that takes several rows at once is filled up from the beginning.
+        available = {value.name: -(-len(sources[value.name].source) // _extent(value)) for value in inputs}
+        if len(set(available.values())) > 1:
+            listed = ", ".join(f"{given!r} has {count}" for given, count in available.items())
+            raise InputError(f"{name}: every input must have the same number of samples, {listed}")
+        total = max(available.values(), default=1)
+        count = total if limit is None else min(limit, total)
+        chosen = np.arange(count, dtype=np.intp) * total // max(count, 1)
+        rows: list[NDArray[np.intp]] = []
+        for value in inputs:
+            extent = _extent(value)
+            numbers = (chosen[:, np.newaxis] * extent + np.arange(extent)).ravel()
+            rows.append(numbers % len(sources[value.name].source))
+        return cls(module, tuple(sources[value.name] for value in inputs), tuple(rows), name)
+
+    def __len__(self) -> int:
+        """Return how many samples there are: batches of the module."""
+        if not self.rows:
+            return 1
+        return len(self.rows[0]) // _extent(self.module.graph.inputs[0])
+
+    def read(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
+        """Return samples ``start`` to ``stop`` by input name, N first, in the dtypes of the module's inputs.
+
+        Raises:
+            InputError: A sample cannot be read or does not fit its input.
+        """
+        if "arrays" not in self._memory and self._bytes() <= _KEPT_BYTES:
+            self._memory["arrays"] = self._read(0, len(self))
+        kept: dict[str, NDArray[Any]] | None = self._memory.get("arrays")
+        if kept is None:
+            return self._read(start, stop)
+        return {
+            value.name: kept[value.name][start * _extent(value) : stop * _extent(value)]
+            for value in self.module.graph.inputs
+        }
+
+    def batches_for(self, module: Module, size: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yield all samples in order as what the inputs of ``module`` hold: codes in their dtype, doubles for floats.
+
+        Args:
+            module: A module that the samples' own one became: inputs of the same names and shapes. Where an input has
+                the same element the codes are the same; else they are the nearest to the same real values.
+            size: How many samples at a time; a few megabytes if None. A module with scalar inputs gets one at a time.
+
+        Raises:
+            InputError: A sample cannot be read.
+        """
+        theirs = {value.name: value for value in module.graph.inputs}
+        if not all(value.type.shape for value in theirs.values()):
+            size = 1
+        step = size or max(1, _READ_BYTES * len(self) // max(1, self._bytes()))
+        for start in range(0, len(self), step):
+            arrays = self.read(start, min(start + step, len(self)))
+            given: dict[str, NDArray[Any]] = {}
+            for value in self.module.graph.inputs:
+                wanted = theirs[value.name]
+                assert wanted.type.shape == value.type.shape, f"input {wanted} has another shape than {value}"
+                array = arrays[value.name]
+                same = wanted.type.element == value.type.element
+                array = array if same else _reals(value, array)
+                given[value.name] = array if wanted.type.shape else array.reshape(())
+            bound, _ = bind_inputs(module, given)
+            yield bound
+
+    @property
+    def digest(self) -> str:
+        """BLAKE2 over names, elements, dtypes, shapes and bytes of all samples, in hexadecimal.
+
+        Raises:
+            InputError: A sample cannot be read.
+        """
+        if "digest" not in self._memory:
+            states = [hashlib.blake2b(digest_size=20) for _ in self.module.graph.inputs]
+            for value, state in zip(self.module.graph.inputs, states, strict=True):
+                state.update(f"{value.name!r} {value.type.element} {list(value.type.shape)} {len(self)}".encode())
+            for index in range(len(self)):
+                arrays = self.read(index, index + 1)
+                for value, state in zip(self.module.graph.inputs, states, strict=True):
+                    array = arrays[value.name]
+                    little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+                    state.update(np.ascontiguousarray(little_endian).data)
+            whole = hashlib.blake2b(b"".join(state.digest() for state in states), digest_size=20)
+            self._memory["digest"] = whole.hexdigest()
+        digest: str = self._memory["digest"]
+        return digest
+
+    def _read(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
+        return {
+            value.name: source.read(rows[start * _extent(value) : stop * _extent(value)])
+            for value, source, rows in zip(self.module.graph.inputs, self.sources, self.rows, strict=True)
+        }
+
+    def _bytes(self) -> int:
+        return len(self) * sum(value.type.bytes for value in self.module.graph.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Converted:
+    """Samples of a data set, turned into what the input takes."""
+
+    source: SampleSource
+    converter: InputConverter
+    path: Path
+
+    def read(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        if isinstance(self.source, ArraySource):
+            return self.converter.convert(np.asarray(self.source.array[rows]), str(self.path))
+        found = [self.source.read(int(row), int(row) + 1) for row in rows]
+        return self.converter.convert(np.concatenate(found), str(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Synthetic:
+    """Smooth noise, made when it is asked for."""
+
+    module: Module
+    position: int
+    seed: int
+
+    def read(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        extent = _extent(self.module.graph.inputs[self.position])
+        batches = range(int(rows[0]) // extent, int(rows[-1]) // extent + 1)
+        return np.concatenate([synthetic_batch(self.module, self.position, index, self.seed) for index in batches])
+
+
+def _extent(value: Value) -> int:
+    return value.type.shape[0] if value.type.shape else 1
+
+
+def _with_rows(value: Value) -> Value:
+    """Return an input as data sets hold it: samples of a scalar are a row of numbers."""
+    return value if value.type.shape else replace(value, type=replace(value.type, shape=(1,)))
+
+
+def _reals(value: Value, array: NDArray[Any]) -> NDArray[np.float64]:
+    """Return real values; where the scales run along the leading axis, batch by batch of the module."""
+    quantization = value.type.quantization
+    if quantization is None:
+        return array.astype(np.float64)
+    if quantization.axis != 0:
+        return quantization.dequantize(array)
+    batches = array.reshape(-1, *value.type.shape)
+    return np.concatenate([quantization.dequantize(batch) for batch in batches])
+
+
+def _has_array(path: Path, name: str) -> bool:
+    return path.suffix == ".npz" and path.is_file() and name != SAMPLES and name in read_arrays(path, (name,))
+
+
+def _names(module: Module) -> str:
+    return ", ".join(repr(value.name) for value in module.graph.inputs)
+
+
+def calibration_samples(
+    given: CalibrationSamples | str | Path | Mapping[str, ArrayLike] | ArrayLike | None,
+    module: Module,
+) -> CalibrationSamples | None:
+    """Return what a caller gave as calibration data, as samples for ``module``; None stays None.
+
+    Raises:
+        InputError: The data do not fit the module.
+    """
+    if given is None:
+        return None
+    if isinstance(given, CalibrationSamples):
+        if given.module.graph.inputs != module.graph.inputs:
+            raise InputError(f"{given.name}: they are for other inputs than those of module {module.name}")
+        return given
+    if isinstance(given, str | Path):
+        return CalibrationSamples.open(given, module)
+    return CalibrationSamples.of(given, module)

@@ -1,0 +1,159 @@
+"""The original model as a teacher: what its activations are on calibration samples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from mrqc.backends.reference import ReferenceProgram
+from mrqc.calibration.cache import ArrayCache
+from mrqc.calibration.observers import CodeHistogram, Moments, ValueStatistics
+from mrqc.calibration.samples import CalibrationSamples
+from mrqc.ir.graph import Module
+from mrqc.ir.op import Value
+from mrqc.ir.text import print_module
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+FORMAT = "1"
+"""Of cached statistics: to be raised with every change of what they are or how they are computed."""
+
+
+def _discard(_description: str, _done: int, _total: int) -> None:
+    """Ignore progress that nobody watches."""
+
+
+class Teacher:
+    """A quantized ``nn`` module with samples of its inputs; everything is computed when it is first asked for.
+
+    Attributes:
+        module: The original.
+        progress: Where to say how far the work is; passes that work with the teacher use it too.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        samples: CalibrationSamples | None = None,
+        *,
+        progress: Progress = _discard,
+        cache: ArrayCache | None = None,
+    ) -> None:
+        """Take a module and its samples.
+
+        Args:
+            module: A well-formed ``nn`` module.
+            samples: For it, or for a module that it was made from: inputs of the same names and shapes. None stands
+                for synthetic ones.
+            progress: Called with a description, the samples done and their total.
+            cache: Where statistics are kept; the environment says where if None.
+        """
+        self.module = module
+        self.progress = progress
+        self._samples = samples
+        self._cache = ArrayCache.from_environment() if cache is None else cache
+
+    @cached_property
+    def samples(self) -> CalibrationSamples:
+        """The samples; synthetic ones where none were given."""
+        return CalibrationSamples.synthetic(self.module) if self._samples is None else self._samples
+
+    @cached_property
+    def program(self) -> ReferenceProgram:
+        """The module, ready to run over the reals."""
+        return ReferenceProgram(self.module)
+
+    @cached_property
+    def statistics(self) -> Mapping[str, ValueStatistics]:
+        """What was seen of each value that depends on an input, by its name, inputs included.
+
+        The result does not depend on how many samples run at a time. It is kept on disk under the hash of the module
+        and the samples.
+
+        Raises:
+            InputError: A sample cannot be read.
+        """
+        key = self._key() if self._cache.folder is not None else ""
+        found = self._loaded(key)
+        if found is None:
+            found = self._measured()
+            arrays = {f"{name}/{part}": array for name, one in found.items() for part, array in _arrays(one)}
+            self._cache.store(key, arrays)
+        return MappingProxyType(found)
+
+    def batches(self, size: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yield all samples as arrays of the module's inputs: codes, or doubles for floats.
+
+        Args:
+            size: How many at a time; as many as run at once in bounded memory if None.
+        """
+        return self.samples.batches_for(self.module, size or self.program.batches_per_slice)
+
+    def walk(self, description: str = "running the original") -> Iterator[tuple[Value, NDArray[Any]]]:
+        """Yield every value that depends on an input with its array, in order, again for each slice of the samples.
+
+        Args:
+            description: What progress is reported as.
+        """
+        done, total = 0, len(self.samples)
+        self.progress(description, 0, total)
+        size = self.program.batches_per_slice
+        for batch in self.batches(size):
+            yield from self.program.walk(batch)
+            done = min(done + size, total)
+            self.progress(description, done, total)
+
+    def _measured(self) -> dict[str, ValueStatistics]:
+        found: dict[str, ValueStatistics] = {}
+        for value, array in self.walk("statistics of the original"):
+            seen = ValueStatistics.of(array, value.type)
+            known = found.get(value.name)
+            found[value.name] = seen if known is None else known.merge(seen)
+        return found
+
+    def _key(self) -> str:
+        anonymous = replace(self.module, name="module", metadata=())
+        state = hashlib.blake2b(f"{FORMAT} {self.samples.digest} ".encode(), digest_size=20)
+        state.update(print_module(anonymous, locations=False).encode())
+        return f"statistics-{state.hexdigest()}"
+
+    def _loaded(self, key: str) -> dict[str, ValueStatistics] | None:
+        arrays = self._cache.load(key)
+        if arrays is None:
+            return None
+        known = self.program.known
+        try:
+            return {
+                value.name: _statistics(arrays, value) for value in self.module.graph.values() if value not in known
+            }
+        except (KeyError, TypeError, ValueError):
+            # Not what was written: computed anew, and written over.
+            return None
+
+
+def _arrays(statistics: ValueStatistics) -> Iterator[tuple[str, NDArray[Any]]]:
+    yield from ((f"moments/{name}", array) for name, array in statistics.moments.to_arrays().items())
+    if statistics.histogram is not None:
+        yield from ((f"histogram/{name}", array) for name, array in statistics.histogram.to_arrays().items())
+
+
+def _statistics(arrays: Mapping[str, NDArray[Any]], value: Value) -> ValueStatistics:
+    """Return the statistics of a value.
+
+    Raises:
+        KeyError: They are not there.
+    """
+    parts = {
+        kind: {name: arrays[f"{value.name}/{kind}/{name}"] for name in names}
+        for kind, names in (("moments", Moments.PARTS), ("histogram", CodeHistogram.PARTS))
+        if f"{value.name}/{kind}/{names[0]}" in arrays
+    }
+    histogram = CodeHistogram.from_arrays(parts["histogram"]) if "histogram" in parts else None
+    return ValueStatistics(value.type, Moments.from_arrays(parts["moments"]), histogram)
