@@ -91,7 +91,7 @@ def _bound(op: Op, graph: Graph, ranges: Mapping[Value, CodeRange]) -> Accumulat
             rhs = _magnitude(_centred(ranges[op.rhs], op.rhs_zero_point))
             return AccumulatorBound(op.matrices[0][1] * lhs * rhs)
         case AveragePool2D():
-            return AccumulatorBound(op.kernel[0] * op.kernel[1] * _magnitude(ranges[op.input]))
+            return AccumulatorBound(op.kernel[0] * op.kernel[1] * _distance(ranges[op.input], op.input_zero_point))
         case Rescale():
             return AccumulatorBound(_magnitude(_centred(ranges[op.input], op.input_zero_point)))
         case Sum():

@@ -15,6 +15,9 @@ from mrqc.ir.op import Op
 from mrqc.ops import int as int_ops
 from mrqc.ops.int import Requantize
 from mrqc.passes.definition import Exactness, Pass
+from mrqc.passes.label_limits import same_scale_problems, scale_findings
+from mrqc.passes.parameter_limits import bias_problems, weight_problems
+from mrqc.passes.requantize_limits import requantize_problems
 from mrqc.passes.window_limits import window_problems
 from mrqc.targets import OpSupport, Target
 
@@ -43,6 +46,7 @@ class Legalize(Pass):
         findings = [*self._op_findings(module)]
         if not self.target.is_runtime:
             findings += self._constant_findings(module)
+            findings += scale_findings(module, self.target)
         if not findings:
             findings += self._accumulator_findings(module)
         if findings:
@@ -62,56 +66,42 @@ class Legalize(Pass):
                 there_are = ", ".join(self.target.ops)
                 yield Diagnostic(f"the target has no {op.mnemonic} ([ops])", where, f"it has {there_are}")
             else:
-                yield from (Diagnostic(problem, where) for problem in self._statement_problems(op, support))
+                yield from (Diagnostic(problem, where) for problem in self._statement_problems(statement, support))
 
-    def _statement_problems(self, op: Op, support: OpSupport) -> Iterator[str]:
+    def _statement_problems(self, statement: Statement, support: OpSupport) -> Iterator[str]:
+        op = statement.op
         yield from window_problems(op, support)
+        if support.on == "host":
+            return
+        yield from same_scale_problems(op, statement.results, support)
         requantize = getattr(op, "requantize", None)
-        if isinstance(requantize, Requantize) and support.on == "accelerator":
-            yield from self._requantize_problems(op, requantize)
+        if isinstance(requantize, Requantize):
+            yield from self._storage_problems(op)
+            yield from requantize_problems(op, requantize, self.target, support)
 
-    def _requantize_problems(self, op: Op, requantize: Requantize) -> Iterator[str]:
-        scheme, weight = self.target.requantize, self.target.weight
-        if requantize.rounding is not scheme.rounding:
-            yield f"rounds {requantize.rounding}, the target {scheme.rounding} (requantize.rounding)"
-        multipliers = [*requantize.multiplier]
-        if isinstance(op, int_ops.Add):
-            multipliers += [abs(op.lhs_multiplier), abs(op.rhs_multiplier)]
-        if scheme.only_shifts and any(multiplier & (multiplier - 1) for multiplier in multipliers):
-            yield "needs a multiplier that is no power of two (requantize.multiplier)"
-        low, high = scheme.shift
-        if any(not low <= shift <= high for shift in requantize.shift):
-            yield f"needs a right shift outside [{low}, {high}] (requantize.shift)"
-        if requantize.is_per_channel and not weight.is_per_channel:
-            yield "has a scale for each channel, the target one for the layer (weight.granularity)"
-        if requantize.zero_point != 0:
-            yield f"has zero point {requantize.zero_point}, the target is symmetric (activation.symmetric)"
+    def _storage_problems(self, op: Op) -> Iterator[str]:
+        """Yield what is stored otherwise than the target stores activations; results are part of the arithmetic."""
         activation = self.target.activation
-        if requantize.minimum < activation.minimum or requantize.maximum > activation.maximum:
-            yield (
-                f"gives codes from {requantize.minimum} to {requantize.maximum}, the target holds "
-                f"{activation.minimum} to {activation.maximum} (activation.range)"
-            )
+        operands = (op.input,) if isinstance(op, _CONTRACTIONS) else op.operands
+        for value in operands:
+            if value.type.dtype not in activation.storages:
+                stored = " or ".join(activation.storages)
+                yield f"reads {value.type.dtype}, the target stores activations as {stored} (activation.dtype)"
 
     def _constant_findings(self, module: Module) -> Iterator[Diagnostic]:
         """Yield the weights and biases that are too wide."""
-        limit = 1 << (self.target.bias.bits - 1)
         for statement in module.graph.statements:
             op = statement.op
             if not isinstance(op, _CONTRACTIONS):
                 continue
-            weight, bias = _constant(module, op.weight), _constant(module, op.bias)
-            if weight is not None and weight.min() < self.target.weight.minimum:
-                yield Diagnostic(
-                    f"weights reach {weight.min()}, the target holds {self.target.weight.minimum} to "
-                    f"{self.target.weight.maximum} (weight.range)",
-                    _where(statement),
-                )
-            if bias is not None and max(-int(bias.min()), int(bias.max()) + 1) > limit:
-                yield Diagnostic(
-                    f"biases from {bias.min()} to {bias.max()} do not fit {self.target.bias.bits} bits (bias.bits)",
-                    _where(statement),
-                )
+            problems = [*weight_problems(op.weight, _constant(module, op.weight), self.target)]
+            if self._runs_on_accelerator(op):
+                problems += bias_problems(_constant(module, op.bias), self.target)
+            yield from (Diagnostic(problem, _where(statement)) for problem in problems)
+
+    def _runs_on_accelerator(self, op: Op) -> bool:
+        support = self.target.ops.get(op.mnemonic)
+        return support is not None and support.on == "accelerator"
 
     def _accumulator_findings(self, module: Module) -> Iterator[Diagnostic]:
         bits = self.target.accumulator.bits

@@ -6,14 +6,34 @@ import difflib
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
 from mrqc.errors import Diagnostic, InputError
 from mrqc.targets.schema import OpSupport, Target
 
-BUILTIN_TARGETS: tuple[str, ...] = ("pow2-npu", "sym-npu", "tflite", "tflite-single-rounding", "onnxruntime")
+BUILTIN_TARGETS: tuple[str, ...] = (
+    "pow2-npu",
+    "pow2-npu-unsigned",
+    "pow2-npu-per-channel",
+    "pow2-npu-restricted",
+    "pow2-npu-i16",
+    "pow2-scale-npu",
+    "sym-npu",
+    "sym-npu-unsigned",
+    "sym-npu-per-channel",
+    "sym-npu-restricted",
+    "sym-npu-i16",
+    "asym-npu-i8",
+    "asym-npu-u8",
+    "esp32-s3",
+    "esp32-p4",
+    "xint8",
+    "tflite",
+    "tflite-single-rounding",
+    "onnxruntime",
+)
 """The targets that come with mrqc."""
 
 
@@ -29,8 +49,7 @@ def load_target(target: str | Path | Target) -> Target:
     if isinstance(target, Target):
         return target
     if isinstance(target, str) and target in BUILTIN_TARGETS:
-        text = (resources.files("mrqc.targets") / f"{target}.toml").read_text(encoding="utf-8")
-        return parse_target(text, f"{target}.toml")
+        return parse_target(_builtin_text(target), f"{target}.toml")
     path = Path(target)
     if path.suffix != ".toml" and len(path.parts) == 1:
         near = difflib.get_close_matches(str(target), BUILTIN_TARGETS, 1, 0.5)
@@ -48,18 +67,48 @@ def load_target(target: str | Path | Target) -> Target:
 def parse_target(text: str, file: str) -> Target:
     """Return the target that a TOML text describes.
 
+    With ``extends = "NAME"`` the text says only in which keys it differs from a built-in target.
+
     Raises:
         InputError: With one finding for each wrong key, named ``section.key``.
     """
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file}: not a TOML file: {error}") from error
+    content = _content(text, file)
     try:
         return Target.model_validate(content)
     except ValidationError as error:
         findings = [_finding(dict(item)) for item in error.errors(include_url=False)]
         raise InputError.collect(file, findings) from error
+
+
+def _builtin_text(name: str) -> str:
+    return (resources.files("mrqc.targets") / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _content(text: str, file: str) -> dict[str, Any]:
+    """Return the tables of a text, on top of those of the target that it extends."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file}: not a TOML file: {error}") from error
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    if base not in BUILTIN_TARGETS:
+        raise InputError(f"{file}: extends: must be one of {', '.join(BUILTIN_TARGETS)}, found {_toml(base)}")
+    extended = _content(_builtin_text(base), f"{base}.toml")
+    # A file has its own name and description, or says that they are missing.
+    del extended["name"], extended["description"]
+    return _merged(extended, content)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a table with the entries of ``changes`` in it; tables within are merged alike."""
+    result = dict(base)
+    for key, entry in changes.items():
+        old = result.get(key)
+        both_tables = isinstance(entry, dict) and isinstance(old, dict)
+        result[key] = _merged(cast(dict[str, Any], old), cast(dict[str, Any], entry)) if both_tables else entry
+    return result
 
 
 def _finding(item: dict[str, Any]) -> Diagnostic:
@@ -93,7 +142,7 @@ def _toml(value: object) -> str:
 def _known_keys(path: tuple[str | int, ...]) -> list[str]:
     """Return the keys of the table at ``path``; below a name in ``[ops]`` those of an op's entry."""
     if not path:
-        return sorted(Target.model_fields)
+        return sorted([*Target.model_fields, "extends"])
     if path[0] == "ops":
         return sorted(OpSupport.model_fields)
     section = Target.model_fields[str(path[0])].annotation

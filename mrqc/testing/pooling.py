@@ -10,6 +10,7 @@ from mrqc.ir import Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.testing.arrays import pairs
+from mrqc.testing.contraction import zero_points
 from mrqc.testing.draft import Draft, Spread, is_activation_image, is_image, strategy_for
 from mrqc.testing.requantize import requantized
 
@@ -65,9 +66,11 @@ def int_average_pool2d(draft: Draft, operand: Value) -> Value:
     """Append an average pool with any divisor."""
     window = draft.draw(pool_windows(operand))
     dtype = operand.type.dtype
-    bound = max(-dtype.minimum, dtype.maximum) * window["kernel"][0] * window["kernel"][1]
+    zero_point = draft.draw(st.one_of(st.just(0), st.just(0), zero_points(dtype)))
+    bound = max(zero_point - dtype.minimum, dtype.maximum - zero_point) * window["kernel"][0] * window["kernel"][1]
     requantize, element = draft.draw(requantized(bound))
-    return draft.emit(int_ops.AveragePool2D(operand, **window, requantize=requantize, element=element))
+    op = int_ops.AveragePool2D(operand, **window, requantize=requantize, element=element, input_zero_point=zero_point)
+    return draft.emit(op)
 
 
 @strategy_for(int_ops.MeanPool2D, accepts=is_activation_image)

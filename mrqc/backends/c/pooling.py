@@ -22,7 +22,8 @@ def average_pool2d(statement: Statement, facts: Facts) -> KernelCall:
         rounding=op.requantize.rounding,
     )
     scales = scale_arguments(op.requantize, scaling)
-    arguments = (Tensor(op.input), _pool2d_shape(statement, op), *scales, Tensor(statement.result))
+    shape, zero_point = _pool2d_shape(statement, op), Number(op.input_zero_point)
+    arguments = (Tensor(op.input), zero_point, shape, *scales, Tensor(statement.result))
     return KernelCall("average_pool2d.c", binding, arguments)
 
 

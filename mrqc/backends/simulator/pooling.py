@@ -18,7 +18,7 @@ def average_pool2d(op: AveragePool2D, facts: Facts) -> Kernel:
     requantize = Requantizer(op.requantize, facts.bound, op.element.dtype)
 
     def kernel(images: Array) -> Array:
-        sums = window_sums(images, op.window, dtype)
+        sums = window_sums(images, op.window, dtype, op.input_zero_point)
         flat = sums.reshape(-1)
         return requantize.chunks(sums.shape, lambda chunk: flat[chunk])
 

@@ -8,16 +8,16 @@ from typing import ClassVar
 
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element, TensorType
-from mrqc.ops.int.contraction import activation_problems
+from mrqc.ops.int.contraction import activation_problems, zero_point_problems
 from mrqc.ops.int.requantize import Requantize
 from mrqc.ops.window import Window, pool_problems, pool_shape
 
 
 @dataclass(frozen=True)
 class AveragePool2D(Op):
-    """``requantize(sum of the window)``; the division by the count is part of the multiplier and the scale.
+    """``requantize(sum(input - input_zero_point))`` over each window; the multiplier divides by the count.
 
-    Padding contributes nothing, so it counts as code 0.
+    Padding contributes nothing, so it counts as the zero point.
     """
 
     mnemonic: ClassVar[str] = "int.average_pool2d"
@@ -27,6 +27,7 @@ class AveragePool2D(Op):
     padding: tuple[int, int, int, int]
     requantize: Requantize
     element: Element
+    input_zero_point: int = 0
 
     @property
     def window(self) -> Window:
@@ -36,6 +37,7 @@ class AveragePool2D(Op):
     def problems(self) -> Iterator[str]:
         """Yield the broken rules."""
         yield from activation_problems(self.input)
+        yield from zero_point_problems("input", self.input, self.input_zero_point)
         yield from pool_problems(self.input, self.window)
         yield from self.requantize.problems(self.element.dtype, 1)
 

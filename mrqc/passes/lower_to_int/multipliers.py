@@ -12,7 +12,7 @@ from mrqc.numerics import FixedPoint, Rounding, fixed_point_multiplier, power_of
 from mrqc.ops.int import Requantize
 from mrqc.ops.int.elementwise import ADD_MULTIPLIER_LIMIT
 from mrqc.ops.int.requantize import SHIFT_LIMIT
-from mrqc.targets import Target
+from mrqc.targets import OpSupport, Target
 
 POWER_OF_TWO_TOLERANCE = 1e-9
 """Products of scales in double precision are this close to the power of two that they are meant to be."""
@@ -27,12 +27,14 @@ class Arithmetic:
         bits: Width of a fixed-point multiplier.
         shift: Least and greatest right shift.
         rounding: What happens to the bits that are shifted out.
+        support: What the target says of the op, where it says anything.
     """
 
     only_shifts: bool
     bits: int
     shift: tuple[int, int]
     rounding: Rounding
+    support: OpSupport | None = None
 
     @classmethod
     def of(cls, target: Target, mnemonic: str) -> Arithmetic:
@@ -41,7 +43,13 @@ class Arithmetic:
         support = target.ops.get(mnemonic)
         if support is not None and support.on == "host":
             return cls(False, 31, (0, SHIFT_LIMIT), Rounding.HALF_UP)
-        return cls(scheme.only_shifts, scheme.bits or 31, scheme.shift, scheme.rounding)
+        shift = scheme.shift if support is None or support.shift is None else support.shift
+        return cls(scheme.only_shifts, scheme.bits or 31, shift, scheme.rounding, support)
+
+    @property
+    def shift_key(self) -> str:
+        """The key of the target file that limits the shift."""
+        return "requantize.shift" if self.support is None or self.support.shift is None else "the op's shift in [ops]"
 
     def factor(self, real: float) -> FixedPoint:
         """Return ``real`` as a multiplier and a right shift.
@@ -62,7 +70,7 @@ class Arithmetic:
     def _in_range(self, real: float, factor: FixedPoint) -> FixedPoint:
         """Return the factor with its shift moved into the range of the target."""
         multiplier, shift = factor.multiplier, factor.shift
-        low, high = self.shift
+        low, high = max(self.shift[0], 0), self.shift[1]
         if shift > high and not self.only_shifts:
             # Far below one: low bits of the multiplier go, the shift stays at its limit.
             multiplier, shift = max(multiplier >> (shift - high), 1), high
@@ -70,7 +78,7 @@ class Arithmetic:
             multiplier, shift = multiplier << (low - shift), low
         if not low <= shift <= high:
             raise RefusalError(
-                f"the multiplier {real:.6g} needs a right shift by {shift}, outside [{low}, {high}] (requantize.shift)",
+                f"the multiplier {real:.6g} needs a right shift by {shift}, outside [{low}, {high}] ({self.shift_key})",
                 "the scales of this layer's input, weights and output are too far apart",
             )
         return FixedPoint(multiplier, shift)
@@ -130,6 +138,10 @@ def common_grid(first: float, second: float, arithmetic: Arithmetic) -> tuple[in
             shift -= 1
             multipliers = tuple(max(1, round(math.ldexp(ratio, shift))) for ratio in (first, second))
     low, high = arithmetic.shift
+    support = arithmetic.support
+    if support is not None and support.shift is not None:
+        # The limit is of the shift from the coarser operand, which legalize has a look at.
+        low, high = 0, SHIFT_LIMIT
     if max(multipliers) >= ADD_MULTIPLIER_LIMIT or not low <= shift <= high:
         raise RefusalError(
             f"the operands' scales over the result's are {first:.6g} and {second:.6g}, too far apart for an addition "

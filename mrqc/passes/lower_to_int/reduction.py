@@ -9,19 +9,24 @@ from mrqc.ir.op import Op, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.passes.lower_to_int.multipliers import requantization
-from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale, symmetric_scale
+from mrqc.passes.lower_to_int.pooling import averaged
+from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, operand, per_tensor, result_scale
 
 
 @LOWERINGS.register(nn.Mean, nn.Sum)
 def lower_reduction(op: Op, site: Site) -> Value:
     """A pool over an image in which the reduced axes are the height or the width."""
     assert isinstance(op, nn.Mean | nn.Sum)
-    divisor = op.count if isinstance(op, nn.Mean) else 1
-    ratio = symmetric_scale(op.input) / (divisor * result_scale(op.element))
-    arithmetic = site.arithmetic(int_ops.AveragePool2D.mnemonic)
-    requantize = requantization([ratio], arithmetic, op.element, site.limits(op.element))
     image, kernel = _as_image(op, site)
-    pooled = site.emit(int_ops.AveragePool2D(image, kernel, (1, 1), (0, 0, 0, 0), requantize, op.element))
+    if isinstance(op, nn.Mean):
+        requantize = averaged(op.input, kernel, op.element, nn.UNBOUNDED, site)
+    else:
+        ratio = operand(op.input, site).scale / result_scale(op.element)
+        arithmetic = site.arithmetic(int_ops.AveragePool2D.mnemonic)
+        requantize = requantization([ratio], arithmetic, op.element, site.limits(op.element))
+    zero_point = per_tensor(op.input).zero_point
+    pool = int_ops.AveragePool2D(image, kernel, (1, 1), (0, 0, 0, 0), requantize, op.element, zero_point)
+    pooled = site.emit(pool)
     return site.emit(int_ops.Reshape(pooled, op.infer()[0].shape))
 
 

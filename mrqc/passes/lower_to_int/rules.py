@@ -54,8 +54,8 @@ class Site:
             raise RefusalError("the result is float", "quantize it: the target runs quantized models only")
         low, high = element.dtype.minimum, element.dtype.maximum
         scheme = self.target.activation
-        if scheme.dtype != "any" and element.dtype is scheme.storage and quantization.is_symmetric:
-            low, high = scheme.minimum, scheme.maximum
+        if scheme.dtype != "any" and element.dtype in scheme.storages and quantization.is_symmetric:
+            low, high = scheme.code_range(element.dtype)
         ends = np.clip(np.asarray(clamp) / quantization.scale + quantization.zero_point, low, high)
         return int(np.rint(ends[0])), int(np.rint(ends[1]))
 
@@ -78,16 +78,16 @@ def per_tensor(value: Value) -> Quantization:
     return quantization
 
 
-def symmetric_scale(value: Value) -> float:
-    """Return the scale of a symmetric activation.
+def operand(value: Value, site: Site) -> Quantization:
+    """Return the quantization of an activation that the target computes with.
 
     Raises:
-        RefusalError: The value has a zero point other than 0, is float or per channel.
+        RefusalError: The value is float or per channel, or has a zero point other than 0 on a symmetric target.
     """
     quantization = per_tensor(value)
-    if not quantization.is_symmetric:
+    if site.target.activation.symmetric and not quantization.is_symmetric:
         raise RefusalError(f"{value} has zero point {quantization.zero_point}", "run the pass 'requantize' first")
-    return quantization.scale
+    return quantization
 
 
 def result_scale(element: Element) -> float:

@@ -1,4 +1,5 @@
-/* average_pool2d: output = requantize(sum of each window); the division is part of the scale. Padding adds nothing.
+/* average_pool2d: output = requantize(sum of each window, every code less the zero point); the division is part of the
+ * scale. Padding adds nothing.
  *
  * input [batch][input_height][input_width][channels], output [batch][output_height][output_width][channels].
  *
@@ -13,8 +14,8 @@
 #include "slots/requantize.h"
 #include "sum_window.h"
 
-void average_pool2d(const input_t *input, const struct pool2d_shape *shape, const scale_t *scales,
-                    const struct code_range *range, output_t *output)
+void average_pool2d(const input_t *input, int32_t input_zero_point, const struct pool2d_shape *shape,
+                    const scale_t *scales, const struct code_range *range, output_t *output)
 {
     const int32_t channels = shape->channels;
     const int32_t pixels = shape->output_height * shape->output_width;
@@ -27,7 +28,8 @@ void average_pool2d(const input_t *input, const struct pool2d_shape *shape, cons
                 const int32_t rest = channels - channel;
                 const int32_t count = rest < CHANNEL_BLOCK ? rest : CHANNEL_BLOCK;
                 int32_t accumulators[CHANNEL_BLOCK] = {0};
-                sum_window(input + image * image_size + channel, top, left, count, shape, accumulators);
+                sum_window(input + image * image_size + channel, input_zero_point, top, left, count, shape,
+                           accumulators);
                 requantize(accumulators, count, channel, scales, range, output + channel);
             }
             output += channels;

@@ -31,7 +31,7 @@ void mean_pool2d(const input_t *input, const struct pool2d_shape *shape, int32_t
                 const int32_t rest = channels - channel;
                 const int32_t count = rest < CHANNEL_BLOCK ? rest : CHANNEL_BLOCK;
                 int32_t accumulators[CHANNEL_BLOCK] = {0};
-                sum_window(input + image * image_size + channel, top, left, count, shape, accumulators);
+                sum_window(input + image * image_size + channel, 0, top, left, count, shape, accumulators);
                 for (int32_t i = 0; i < count; i++) {
                     const int32_t sum = accumulators[i];
                     const int32_t mean = (sum < 0 ? sum - half : sum + half) / number;

@@ -1,0 +1,57 @@
+"""Limits that hardware sets to scales: what the labels of an ``int`` module must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mrqc.errors import Diagnostic
+from mrqc.ir.graph import Module
+from mrqc.ir.op import Op, Value
+from mrqc.numerics import power_of_two_exponent
+from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase, TransposeConv2DBase
+from mrqc.targets import OpSupport, Target
+
+_HINT = "run the pass 'requantize' first"
+
+
+def scale_findings(module: Module, target: Target) -> Iterator[Diagnostic]:
+    """Yield each weight, bias or activation whose scale is no power of two on a target where it must be one.
+
+    Inputs and outputs of the graph keep the scales that the user gave them.
+    """
+    weights = {op.weight: op for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
+    biases = {op.bias for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
+    exempt = _exempt(module)
+    for statement in module.graph.statements:
+        value = statement.result
+        if value in exempt or value in biases or _has_powers_of_two(value):
+            continue
+        where = str(statement.location) or f"{value} = {statement.op.mnemonic}"
+        scale = max(value.type.quantization.scales) if value.type.quantization else 0.0
+        if value in weights and target.weight.only_powers_of_two:
+            yield Diagnostic(f"weights have scale {scale:.6g}, no power of two (weight.scale)", where, _HINT)
+        elif value not in weights and target.activation.only_powers_of_two:
+            yield Diagnostic(f"its result has scale {scale:.6g}, no power of two (activation.scale)", where, _HINT)
+
+
+def same_scale_problems(op: Op, results: tuple[Value, ...], support: OpSupport) -> Iterator[str]:
+    """Yield a sentence if operands and results differ in scale where the hardware has one for all."""
+    if support.same_scale and len({value.type.quantization for value in (*op.operands, *results)}) > 1:
+        yield f"its operands and its result have different scales (ops.{op.mnemonic}.same_scale)"
+
+
+_CONTRACTIONS = (Conv2DBase, TransposeConv2DBase, FullyConnectedBase)
+
+
+def _ops(module: Module) -> Iterator[Op]:
+    return (statement.op for statement in module.graph.statements)
+
+
+def _exempt(module: Module) -> set[Value]:
+    """Return the values whose labels only the host sees."""
+    return {*module.graph.inputs, *(output.value for output in module.graph.outputs)}
+
+
+def _has_powers_of_two(value: Value) -> bool:
+    quantization = value.type.quantization
+    return quantization is None or all(power_of_two_exponent(scale) is not None for scale in quantization.scales)
