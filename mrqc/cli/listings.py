@@ -54,7 +54,7 @@ def _details(target: Target) -> str:
 
 
 def _section(entries: dict[str, Any]) -> str:
-    rows = [(key, _spell(entry)) for key, entry in entries.items() if entry is not None]
+    rows = [(key, _spell(entry)) for key, entry in entries.items() if entry not in (None, [])]
     return library.report.format_table(rows, indent="  ")
 
 
@@ -64,12 +64,23 @@ def _spell(entry: Any) -> str:
     if isinstance(entry, bool):
         return "yes" if entry else "no"
     if isinstance(entry, list):
-        return " .. ".join(str(bound) for bound in cast(list[int], entry))
+        items = [str(item) for item in cast(list[Any], entry)]
+        return (", " if isinstance(entry[0], str) else " .. ").join(items)
     return str(entry)
 
 
 def _spell_support(support: dict[str, Any]) -> str:
     """Return where an op runs, and the limits that it has there."""
-    limits = {key: limit for key, limit in support.items() if key != "on" and limit not in (None, "any")}
-    listed = ", ".join(f"{key.replace('_', ' ')} {limit}" for key, limit in limits.items())
+    limits = {key: limit for key, limit in support.items() if key != "on" and limit not in (None, "any", False)}
+    listed = ", ".join(f"{key.replace('_', ' ')}{_spell_limit(limit)}" for key, limit in limits.items())
     return f"{support['on']} ({listed})" if listed else str(support["on"])
+
+
+def _spell_limit(limit: Any) -> str:
+    """Return the value of a limit behind its name: nothing for one that holds or not."""
+    if limit is True:
+        return ""
+    if isinstance(limit, dict):
+        fractions = cast(dict[str, list[int]], limit).items()
+        return " " + " ".join(f"{kernel} {multiplier}/2^{shift}" for kernel, (multiplier, shift) in fractions)
+    return f" {_spell(limit)}"
