@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mrqc.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from mrqc import compiler, files, passes, report, targets
+    from mrqc import calibration, compiler, files, passes, report, targets
     from mrqc.compiler import (
         emit_c,
         emit_onnx,
@@ -37,6 +37,7 @@ __all__ = [
     "Target",
     "TargetError",
     "UsageError",
+    "calibration",
     "compiler",
     "emit_c",
     "emit_onnx",
@@ -69,6 +70,6 @@ __getattr__, __dir__ = lazy_exports(
             ),
             "mrqc.compiler",
         ),
-        **{name: f"mrqc.{name}" for name in ("compiler", "files", "passes", "report", "targets")},
+        **{name: f"mrqc.{name}" for name in ("calibration", "compiler", "files", "passes", "report", "targets")},
     },
 )

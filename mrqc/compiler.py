@@ -5,29 +5,45 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from numpy.typing import ArrayLike
 
 from mrqc.backends.c import emit_c as emit_c_sources
 from mrqc.backends.onnx import Form, export_onnx
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.backends.tflite import export_tflite
+from mrqc.calibration.samples import CalibrationSamples, calibration_samples
+from mrqc.calibration.teacher import Progress
 from mrqc.errors import InputError, UsageError
 from mrqc.frontends import onnx, tflite
 from mrqc.ir.graph import Module
 from mrqc.ir.text import parse_module, print_module
 from mrqc.ir.types import FLOAT
 from mrqc.ops import OPS_BY_MNEMONIC, nn
-from mrqc.passes import Instruments, LowerToInt, Pass, Requantize, parse_pipeline, run_pipeline
+from mrqc.passes import (
+    Instruments,
+    LowerToInt,
+    Pass,
+    Recipe,
+    Requantize,
+    parse_pipeline,
+    pipeline_for,
+    run_pipeline,
+)
 from mrqc.targets import Target, load_target
 
 VERSION = importlib.metadata.version("mrqc")
 
 InputOutput = Literal["target", "original"]
 """Whether a lowered module takes and gives codes of the target's scheme or of the original model's."""
+
+Calibration: TypeAlias = CalibrationSamples | str | Path | Mapping[str, ArrayLike] | ArrayLike | None
+"""Unlabelled samples for the passes that look at data."""
 
 
 def load(path: str | Path, *, batch: int | None = None, instruments: Instruments | None = None) -> Module:
@@ -64,10 +80,12 @@ def parse(text: str, file: str = "<string>") -> Module:
 def lower(
     module: Module,
     target: str | Path | Target,
-    calibration: object = None,
+    calibration: Calibration = None,
     *,
     io: InputOutput = "target",
     passes: str | None = None,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
     instruments: Instruments | None = None,
 ) -> Module:
     """Return an ``int`` module that the target can run, proved by ``legalize``.
@@ -75,29 +93,36 @@ def lower(
     Args:
         module: A quantized ``nn`` module.
         target: Name, path of a TOML file, or a loaded target.
-        calibration: Reserved; re-quantization is data-free in this release.
+        calibration: Unlabelled samples of the module's inputs for the passes that look at data: a path as
+            ``mrqc lower --calib`` takes it, arrays, N first, by input name or one for one input, or
+            :class:`mrqc.calibration.CalibrationSamples`. None stands for synthetic ones. Without such a pass they
+            are checked and have no influence.
         io: The scheme of inputs and outputs.
         passes: A pipeline in place of the target's own.
-        instruments: What to observe.
+        recipe: Which of the target's own pipelines: ``fast``, ``default`` or ``best``.
+        progress: Called with what a long pass is doing, how much of it is done, and how much there is.
+        instruments: What else to observe.
 
     Raises:
         TargetError: The target cannot run the module; every reason at once.
-        InputError: The module is not quantized throughout.
-        UsageError: ``passes`` does not parse.
+        InputError: The module is not quantized throughout, or the samples do not fit it.
+        UsageError: ``passes`` does not parse, there is no such recipe, or both are given.
     """
-    del calibration
     loaded = load_target(target)
     _require_codes(module)
-    pipeline = [_with_io(pass_, io) for pass_ in parse_pipeline(passes or loaded.pipeline, loaded)]
-    return run_pipeline(module, pipeline, instruments).with_facts(mrqc=VERSION)
+    pipeline = _pipeline(loaded, io, passes, recipe)
+    return _run(module, pipeline, calibration, progress, instruments)
 
 
 def requantize(
     module: Module,
     target: str | Path | Target,
+    calibration: Calibration = None,
     *,
     io: InputOutput = "target",
     passes: str | None = None,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
     instruments: Instruments | None = None,
 ) -> Module:
     """Return the ``nn`` module in the target's scheme: what :func:`lower` makes integers of.
@@ -107,23 +132,27 @@ def requantize(
     Args:
         module: A quantized ``nn`` module.
         target: Name, path of a TOML file, or a loaded target.
+        calibration: Samples, as for :func:`lower`.
         io: The scheme of inputs and outputs.
         passes: A pipeline in place of the target's own.
-        instruments: What to observe.
+        recipe: Which of the target's own pipelines, as for :func:`lower`.
+        progress: Called with what a long pass is doing, how much of it is done, and how much there is.
+        instruments: What else to observe.
 
     Raises:
         TargetError: The target's scheme cannot hold the module; every reason at once.
-        InputError: The module is not quantized throughout.
-        UsageError: ``passes`` does not parse.
+        InputError: The module is not quantized throughout, or the samples do not fit it.
+        UsageError: ``passes`` does not parse, there is no such recipe, or both are given.
     """
     loaded = load_target(target)
+    pipeline = _pipeline(loaded, io, passes, recipe)
     if passes is None and loaded.is_runtime:
+        calibration_samples(calibration, module)
         return module
     _require_codes(module)
-    pipeline = [_with_io(pass_, io) for pass_ in parse_pipeline(passes or loaded.pipeline, loaded)]
     if passes is None:
         pipeline = list(itertools.takewhile(lambda pass_: not isinstance(pass_, LowerToInt), pipeline))
-    return run_pipeline(module, pipeline, instruments).with_facts(mrqc=VERSION)
+    return _run(module, pipeline, calibration, progress, instruments)
 
 
 def run_passes(
@@ -201,8 +230,33 @@ def emit_tflite(module: Module) -> bytes:
     return export_tflite(run_passes(module, "fold-batch-normalization"), f"mrqc {VERSION}")
 
 
+def _pipeline(target: Target, io: InputOutput, passes: str | None, recipe: str | None) -> list[Pass]:
+    """Return the passes that lower to a target.
+
+    Raises:
+        UsageError: ``passes`` does not parse, there is no such recipe, or both are given.
+    """
+    if passes is not None and recipe is not None:
+        raise UsageError("passes and a recipe are two ways to say the same: give one of them")
+    text = pipeline_for(target, recipe) if passes is None else passes
+    return [_with_io(pass_, io) for pass_ in parse_pipeline(text, target)]
+
+
 def _with_io(pass_: Pass, io: InputOutput) -> Pass:
     return replace(pass_, io=io) if isinstance(pass_, Requantize) and io != "target" else pass_
+
+
+def _run(
+    module: Module,
+    pipeline: list[Pass],
+    calibration: Calibration,
+    progress: Progress | None,
+    instruments: Instruments | None,
+) -> Module:
+    samples = calibration_samples(calibration, module)
+    if progress is not None:
+        instruments = replace(instruments or Instruments(), on_progress=progress)
+    return run_pipeline(module, pipeline, instruments, samples).with_facts(mrqc=VERSION)
 
 
 def _require_codes(module: Module) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mrqc.calibration.data import ArraySource, Batch, DataSet, SampleSource, batch_size_for, only_input, open_data
     from mrqc.calibration.input_codes import InputConverter, PixelNormalization
     from mrqc.calibration.observers import CodeHistogram, Moments, ValueStatistics
-    from mrqc.calibration.samples import CalibrationSamples, calibration_samples
+    from mrqc.calibration.samples import DEFAULT_LIMIT, CalibrationSamples, calibration_samples
     from mrqc.calibration.statistics import (
         cosine_similarity,
         kl_divergences,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mrqc.calibration.teacher import Progress, Teacher
 
 __all__ = [
+    "DEFAULT_LIMIT",
     "ArrayCache",
     "ArraySource",
     "Batch",
@@ -55,6 +56,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "DEFAULT_LIMIT": "mrqc.calibration.samples",
         "ArrayCache": "mrqc.calibration.cache",
         "ArraySource": "mrqc.calibration.data",
         "Batch": "mrqc.calibration.data",

@@ -87,7 +87,9 @@ class CalibrationSamples:
             return cls._of_sources(module, {inputs[0].name: _Converted(data.source, data.converter, path)}, limit)
         if path.is_dir():
             raise InputError(f"{path}: images are for a model with one input, this one has {_names(module)}")
-        return cls._of_arrays(module, read_arrays(path), str(path), normalization, limit)
+        # An archive may hold more than the inputs: labels, or what the model answers.
+        arrays = read_arrays(path, tuple(value.name for value in inputs))
+        return cls._of_arrays(module, arrays, str(path), normalization, limit)
 
     @classmethod
     def of(

@@ -9,7 +9,7 @@ import typer
 
 from mrqc.cli import library, options
 from mrqc.cli.console import note, write_json, write_result
-from mrqc.cli.modules import load_model, lowered_model
+from mrqc.cli.modules import calibration_of, load_model, lowered_model
 from mrqc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Use only the first N samples.")
     ] = None,
+    calib: options.Calib = None,
+    calib_limit: options.CalibLimit = None,
+    recipe: options.RecipeChoice = None,
     batch: options.Batch = None,
     json: options.Json = False,
 ) -> None:
@@ -48,10 +51,11 @@ def evaluate(
     if engine is options.Engine.C and target is None:
         raise UsageError("--engine c: give --target; the original runs in its interpreter")
     normalization = library.calibration.PixelNormalization.parse(mean, std)
+    calibration = calibration_of(target, calib, calib_limit, recipe, normalization)
     with library.progress.activity("starting") as shown:
         original = load_model(model, shown, batch)
         dataset = library.calibration.open_data(data, library.calibration.only_input(original), normalization)
-        lowered = None if target is None else lowered_model(original, target, shown)
+        lowered = None if target is None else lowered_model(original, target, shown, calibration)
         shown.describe("evaluating")
         result = library.report.evaluate(
             original,

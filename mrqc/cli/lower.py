@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mrqc.cli import library, options
-from mrqc.cli.console import note, write_diagnostic, write_json
+from mrqc.cli.console import write_diagnostic, write_json
 from mrqc.cli.emission import MODEL_FORMATS, Emitter, OnnxForm, choose_emitter, emitted_files, output_paths
-from mrqc.cli.modules import PassLog, instruments, load_model
+from mrqc.cli.modules import PassLog, calibration_of, instruments, load_model, pixels_of
 from mrqc.errors import TargetError, UsageError
 from mrqc.files import check_destination, write_files
 
@@ -38,10 +38,11 @@ def lower(
     onnx_form: Annotated[
         OnnxForm, typer.Option("--onnx-form", help="Float operators between Q and DQ, or operators over codes.")
     ] = OnnxForm.QDQ,
-    calib: Annotated[
-        Path | None,
-        typer.Option("--calib", metavar="PATH", help="Calibration data; this release reads it but needs none."),
-    ] = None,
+    calib: options.Calib = None,
+    calib_limit: options.CalibLimit = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    recipe: options.RecipeChoice = None,
     cpu: options.Cpu = "generic",
     io: Annotated[
         options.InputOutput, typer.Option("--io", help="Whose scales inputs and outputs have.")
@@ -59,20 +60,24 @@ def lower(
     """
     start = time.perf_counter()
     options.check_cpu(cpu)
+    calibration = calibration_of(target, calib, calib_limit, recipe, pixels_of(calib, mean, std))
+    if passes is not None and recipe is not None:
+        raise UsageError("--recipe and --passes: give one of them")
     emitter = choose_emitter(output, emit)
     for path in output_paths(output, emitter):
         check_destination(path)
     with library.progress.activity("starting") as shown:
         scheme = _scheme(target, emitter)
         module = load_model(model, shown, batch)
-        if calib is not None:
-            _read_calibration(calib, module)
+        samples = calibration.samples(module)
         log = PassLog(shown)
         lowered = module
         if scheme is not None:
             lower_to = library.compiler.requantize if emitter in MODEL_FORMATS else library.compiler.lower
             observed = instruments(log, print_after, check_bits)
-            lowered = lower_to(module, scheme, io=io.value, passes=passes, instruments=observed)
+            lowered = lower_to(
+                module, scheme, samples, io=io.value, passes=passes, recipe=calibration.recipe, instruments=observed
+            )
         shown.describe(f"writing {output.name}")
         files = emitted_files(lowered, output, emitter, cpu, onnx_form)
         facts = _facts(lowered, log)
@@ -95,13 +100,6 @@ def _scheme(target: str | None, emitter: Emitter) -> Target | None:
     if emitter not in MODEL_FORMATS:
         raise UsageError(f"--target is needed for {emitter} (see mrqc targets)")
     return None
-
-
-def _read_calibration(path: Path, module: Module) -> None:
-    """Open the data, so that a mistake shows although nothing uses it yet."""
-    if len(module.graph.inputs) == 1:
-        library.calibration.open_data(path, module.graph.inputs[0])
-    note("--calib: re-quantization is data-free in this release; the data has no influence on the result")
 
 
 def _facts(lowered: Module, log: PassLog) -> dict[str, object]:

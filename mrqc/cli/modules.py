@@ -11,9 +11,12 @@ from mrqc.cli.console import read_stdin, write_diagnostic
 from mrqc.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from mrqc.calibration import CalibrationSamples, PixelNormalization
+    from mrqc.cli.options import Recipe
     from mrqc.cli.progress import Activity
     from mrqc.ir.graph import Module
     from mrqc.passes import Instruments, PassRecord
+    from mrqc.passes import Recipe as RecipeName
 
 STDIN = "-"
 
@@ -29,6 +32,65 @@ class PassLog:
         """Keep a record."""
         self.records.append(record)
         self.shown.describe(f"{record.name}: done in {record.seconds:.1f} s")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the options say about how a model is re-quantized.
+
+    Attributes:
+        path: Where samples are; None for synthetic ones.
+        recipe: How much work it may take; None for the target's own pipeline.
+        limit: How many samples at most; None for as many as are usual.
+        normalization: What to do to 8-bit pixels.
+    """
+
+    path: Path | None
+    recipe: RecipeName | None
+    limit: int | None
+    normalization: PixelNormalization | None
+
+    def samples(self, module: Module) -> CalibrationSamples | None:
+        """Return the samples for a model.
+
+        Raises:
+            InputError: The data cannot be read, or do not fit the model.
+        """
+        if self.path is None:
+            return None
+        limit = library.calibration.DEFAULT_LIMIT if self.limit is None else self.limit
+        return library.calibration.CalibrationSamples.open(self.path, module, self.normalization, limit)
+
+
+def calibration_of(
+    target: str | None,
+    path: Path | None,
+    limit: int | None,
+    recipe: Recipe | None,
+    normalization: PixelNormalization | None,
+) -> Calibration:
+    """Return what a command's options say, before any work is done.
+
+    Raises:
+        UsageError: An option would have no influence.
+    """
+    if limit is not None and path is None:
+        raise UsageError("--calib-limit: give --calib, whose samples it limits")
+    if target is None and (path is not None or recipe is not None):
+        option = "--recipe" if path is None else "--calib"
+        raise UsageError(f"{option}: give --target; nothing is re-quantized without one")
+    return Calibration(path, None if recipe is None else recipe.value, limit, normalization)
+
+
+def pixels_of(data: Path | None, mean: str | None, std: str | None) -> PixelNormalization | None:
+    """Return what ``--mean`` and ``--std`` do to the pixels of ``--calib``, where a command reads no other images.
+
+    Raises:
+        UsageError: There are no images, or a text is not a list of numbers.
+    """
+    if data is None and (mean is not None or std is not None):
+        raise UsageError("--mean and --std: give --calib, whose images they are for")
+    return library.calibration.PixelNormalization.parse(mean, std)
 
 
 def load_model(model: str, shown: Activity, batch: int | None = None) -> Module:
@@ -51,24 +113,31 @@ def load_model(model: str, shown: Activity, batch: int | None = None) -> Module:
     return library.compiler.load(path, batch=batch)
 
 
-def lowered_model(module: Module, target: str | None, shown: Activity) -> Module:
+def lowered_model(module: Module, target: str | None, shown: Activity, calibration: Calibration) -> Module:
     """Return ``module`` lowered to ``target``; a module that is lowered already needs no target.
 
     Raises:
         UsageError: A target is needed and absent.
+        InputError: The calibration data cannot be read, or do not fit the model.
         MrqcError: As :func:`mrqc.compiler.lower`.
     """
     if target is None:
         if not library.bit_check.is_integer_module(module):
             raise UsageError(f"--target is needed: module {module.name} has not been lowered")
         return module
+    samples = calibration.samples(module)
     shown.describe(f"lowering to {target}")
-    return library.compiler.lower(module, target, instruments=instruments(PassLog(shown)))
+    observed = instruments(PassLog(shown))
+    return library.compiler.lower(module, target, samples, recipe=calibration.recipe, instruments=observed)
 
 
 def instruments(log: PassLog, print_after: str | None = None, check_bits: bool = False) -> Instruments:
     """Return what the options ask to observe; printed modules go to stderr."""
     names = () if print_after is None else (name.strip() for name in print_after.split(","))
     return library.passes.Instruments(
-        print_after=frozenset(names), check_bits=check_bits, emit=write_diagnostic, on_pass=log.add
+        print_after=frozenset(names),
+        check_bits=check_bits,
+        emit=write_diagnostic,
+        on_pass=log.add,
+        on_progress=log.shown.report,
     )

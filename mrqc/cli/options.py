@@ -18,6 +18,14 @@ class Engine(StrEnum):
     C = "c"
 
 
+class Recipe(StrEnum):
+    """How much work re-quantization may take."""
+
+    FAST = "fast"
+    DEFAULT = "default"
+    BEST = "best"
+
+
 class InputOutput(StrEnum):
     """In whose quantization a lowered module takes its inputs and gives its outputs."""
 
@@ -67,6 +75,17 @@ Mean: TypeAlias = Annotated[
 ]
 Std: TypeAlias = Annotated[
     str | None, typer.Option("--std", metavar="X[,X…]", help="8-bit pixels are divided by it, after --mean.")
+]
+Calib: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--calib", metavar="PATH", help="Unlabelled samples for re-quantization; synthetic by default."),
+]
+CalibLimit: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--calib-limit", min=1, metavar="N", help="Take N samples, evenly over --calib; 128 by default."),
+]
+RecipeChoice: TypeAlias = Annotated[
+    Recipe | None, typer.Option("--recipe", help="How much work re-quantization may take; the target's own by default.")
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

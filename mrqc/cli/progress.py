@@ -47,6 +47,12 @@ class Activity:
             self._done = (done, total)
             self._update()
 
+    def report(self, description: str, done: int, total: int) -> None:
+        """Say what is being done and how much of it is."""
+        with self._lock:
+            self._description, self._done = description, (done, total)
+            self._update()
+
     def finish(self) -> None:
         """Remove the display."""
         self._timer.cancel()

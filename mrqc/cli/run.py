@@ -9,7 +9,7 @@ import typer
 
 from mrqc.cli import library, options
 from mrqc.cli.console import write_json, write_result
-from mrqc.cli.modules import load_model, lowered_model
+from mrqc.cli.modules import calibration_of, load_model, lowered_model, pixels_of
 from mrqc.errors import UsageError
 from mrqc.files import check_destination, write_files
 
@@ -32,6 +32,11 @@ def run(
     ] = None,
     engine: options.EngineChoice = options.Engine.SIMULATOR,
     trace: Annotated[bool, typer.Option("--trace", help="Also give every value between.")] = False,
+    calib: options.Calib = None,
+    calib_limit: options.CalibLimit = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    recipe: options.RecipeChoice = None,
     batch: options.Batch = None,
     json: options.Json = False,
 ) -> None:
@@ -42,6 +47,7 @@ def run(
     """
     if engine is options.Engine.C and trace:
         raise UsageError("--trace: the C gives no values between; use --engine simulator")
+    calibration = calibration_of(target, calib, calib_limit, recipe, pixels_of(calib, mean, std))
     if output is not None:
         check_destination(output)
     with library.progress.activity("starting") as shown:
@@ -52,7 +58,7 @@ def run(
         if target is None and engine is options.Engine.SIMULATOR:
             module, arrays = original, codes
         else:
-            module = lowered_model(original, target, shown)
+            module = lowered_model(original, target, shown, calibration)
             arrays = codes if module is original else reals
         shown.describe("running")
         results = _results(module, arrays, engine, trace)

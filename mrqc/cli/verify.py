@@ -10,7 +10,7 @@ import typer
 from mrqc.cli import library, options
 from mrqc.cli.console import complain, write_json, write_result
 from mrqc.cli.exit_codes import BUG
-from mrqc.cli.modules import load_model, lowered_model
+from mrqc.cli.modules import calibration_of, load_model, lowered_model
 
 
 def verify(
@@ -28,6 +28,9 @@ def verify(
     ] = False,
     compiler: options.Compiler = None,
     cpu: options.Cpu = "generic",
+    calib: options.Calib = None,
+    calib_limit: options.CalibLimit = None,
+    recipe: options.RecipeChoice = None,
     batch: options.Batch = None,
     json: options.Json = False,
 ) -> None:
@@ -38,12 +41,13 @@ def verify(
     """
     options.check_cpu(cpu)
     normalization = library.calibration.PixelNormalization.parse(mean, std)
+    calibration = calibration_of(target, calib, calib_limit, recipe, normalization)
     with library.progress.activity("starting") as shown:
         original = load_model(model, shown, batch)
         dataset = None
         if data is not None:
             dataset = library.calibration.open_data(data, library.calibration.only_input(original), normalization)
-        lowered = lowered_model(original, target, shown)
+        lowered = lowered_model(original, target, shown, calibration)
         inputs = (
             library.report.extreme_and_random_inputs(lowered, samples)
             if dataset is None

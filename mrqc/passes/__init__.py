@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal, get_args
 
 from mrqc.errors import UsageError
 from mrqc.passes.canonicalize import Canonicalize
@@ -46,6 +47,21 @@ PIPELINES: Mapping[str, str] = MappingProxyType(
 )
 """Named pipelines: ``import`` runs on every loaded model; a target names the one that lowers to it."""
 
+Recipe = Literal["fast", "default", "best"]
+"""How much work re-quantization may take: ``fast`` looks at no data, ``best`` at what takes longest."""
+RECIPES: tuple[Recipe, ...] = get_args(Recipe)
+
+
+def pipeline_for(target: Target, recipe: str | None = None) -> str:
+    """Return the pipeline that lowers to a target by a recipe, pass by pass or by name.
+
+    Raises:
+        UsageError: There is no such recipe.
+    """
+    if recipe is not None and recipe not in RECIPES:
+        raise UsageError(f"no recipe is called {recipe!r} (possible: {', '.join(RECIPES)})")
+    return target.pipeline
+
 
 def parse_pipeline(text: str, target: Target | None = None) -> tuple[Pass, ...]:
     """Return the passes of a pipeline, given by name or pass by pass.
@@ -59,6 +75,7 @@ def parse_pipeline(text: str, target: Target | None = None) -> tuple[Pass, ...]:
 __all__ = [
     "PASSES",
     "PIPELINES",
+    "RECIPES",
     "CalibratedPass",
     "Canonicalize",
     "EliminateCommonSubexpressions",
@@ -71,6 +88,7 @@ __all__ = [
     "LowerToInt",
     "Pass",
     "PassRecord",
+    "Recipe",
     "Requantize",
     "StripEdges",
     "UsageError",
@@ -78,5 +96,6 @@ __all__ = [
     "format_pass",
     "parse_passes",
     "parse_pipeline",
+    "pipeline_for",
     "run_pipeline",
 ]

@@ -92,16 +92,51 @@ def test_a_shorter_pipeline_can_be_written_as_text_only(mrqc: CommandLine, clip_
     assert not (tmp_path / "half.c").exists()
 
 
-def test_calibration_data_is_opened_and_said_to_be_unused(
+def test_calibration_data_without_a_pass_that_asks_has_no_influence(
     mrqc: CommandLine, clip_model: Path, labelled_data: Path, tmp_path: Path
 ) -> None:
-    arguments = ("lower", clip_model, "--target", "pow2-npu", "-o", tmp_path / "k.mrq")
+    arguments = ("lower", clip_model, "--target", "pow2-npu", "-o", tmp_path / "k.mrq", "--passes", "requantize")
     assert mrqc(*arguments).code == 0
     without = (tmp_path / "k.mrq").read_text()
-    result = mrqc(*arguments, "--calib", labelled_data)
+    result = mrqc(*arguments, "--calib", labelled_data, "--calib-limit", 2)
     assert result.code == 0
-    assert "--calib" in result.err
     assert (tmp_path / "k.mrq").read_text() == without
+
+
+@pytest.mark.parametrize("recipe", ["fast", "default", "best"])
+def test_every_recipe_works_on_every_command_that_lowers(
+    mrqc: CommandLine, clip_model: Path, labelled_data: Path, tmp_path: Path, recipe: str
+) -> None:
+    options = ("--target", "pow2-npu", "--calib", labelled_data, "--calib-limit", 2, "--recipe", recipe)
+    np.save(tmp_path / "x.npy", np.zeros((1, *np.load(labelled_data)["x"].shape[1:]), np.float32))
+    for command in (
+        ("lower", clip_model, "-o", tmp_path / "k.mrq"),
+        ("verify", clip_model, "--samples", 2),
+        ("evaluate", clip_model, "--data", labelled_data),
+        ("run", clip_model, "--input", tmp_path / "x.npy"),
+    ):
+        result = mrqc(*command, *options)
+        assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--target", "pow2-npu", "--calib-limit", 3), "--calib-limit: give --calib"),
+        (("--target", "pow2-npu", "--mean", "1"), "--mean and --std: give --calib"),
+        (("--target", "pow2-npu", "--recipe", "fast", "--passes", "requantize"), "give one of them"),
+        (("--target", "pow2-npu", "--recipe", "slow"), "slow"),
+        (("--recipe", "fast"), "--recipe: give --target"),
+        (("--calib", "somewhere"), "--calib: give --target"),
+    ],
+)
+def test_options_of_calibration_that_do_not_go_together(
+    mrqc: CommandLine, clip_model: Path, tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    result = mrqc("lower", clip_model, "-o", tmp_path / "k.onnx", *options)
+    assert result.code == 2
+    assert message in result.err
+    assert not (tmp_path / "k.onnx").exists()
 
 
 def test_modules_between_passes_go_to_stderr(mrqc: CommandLine, clip_model: Path) -> None:
