@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mrqc.ir.dtype import DType
 from mrqc.ir.types import TensorType
-from mrqc.numerics import ExactSum
+from mrqc.numerics import LIMBS, ExactSum
 
 Sums: TypeAlias = NDArray[np.int64] | ExactSum
 """One sum for each channel: of codes of up to 16 bits as they are, of other numbers as exact sums of doubles."""
@@ -106,14 +106,28 @@ class Moments:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], type_: TensorType) -> Self:
         """Return what :meth:`to_arrays` was called on.
 
         Raises:
             KeyError: An array is missing.
+            ValueError: The arrays are not those of an activation of that type.
         """
-        sums, squares = (ExactSum(array) if array.ndim == 2 else array for array in (arrays["sums"], arrays["squares"]))
-        return cls(int(arrays["count"]), sums, squares, arrays["minimum"], arrays["maximum"])
+        channels = channel_count(type_)
+        countable = type_.dtype in _COUNTABLE
+        kept = np.dtype(np.int64 if type_.dtype.is_integer else np.float64)
+        totals = [
+            _checked(arrays[name], (channels,) if countable else (channels, LIMBS + 1), np.dtype(np.int64))
+            for name in ("sums", "squares")
+        ]
+        sums, squares = totals if countable else map(ExactSum, totals)
+        return cls(
+            int(_checked(arrays["count"], (), np.dtype(np.int64))),
+            sums,
+            squares,
+            _checked(arrays["minimum"], (channels,), kept),
+            _checked(arrays["maximum"], (channels,), kept),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,12 +147,16 @@ class CodeHistogram:
     width: int
     rows: NDArray[np.int64]
 
+    @staticmethod
+    def counts_codes_of(type_: TensorType) -> bool:
+        """Return whether activations of a type are counted: codes of 8 or 16 bits."""
+        return type_.dtype in _COUNTABLE
+
     @classmethod
     def of(cls, codes: NDArray[Any], type_: TensorType) -> Self:
         """Return the counts of an activation of 8 or 16 bits, whose array may hold several batches."""
-        assert type_.dtype in _COUNTABLE, f"codes of {type_.dtype} are not counted"
-        bins = _bins(type_.dtype)
-        first, width = type_.dtype.minimum, (type_.dtype.maximum - type_.dtype.minimum + 1) // bins
+        assert cls.counts_codes_of(type_), f"codes of {type_.dtype} are not counted"
+        first, width, bins = _bins(type_.dtype)
         channels = _counted_channels(type_)
         table = codes.reshape(-1, channels)
         offsets = np.arange(channels, dtype=np.intp) * bins
@@ -199,13 +217,18 @@ class CodeHistogram:
         return {"first": np.asarray(self.first), "width": np.asarray(self.width), "rows": self.rows.astype(dtype)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], type_: TensorType) -> Self:
         """Return what :meth:`to_arrays` was called on.
 
         Raises:
             KeyError: An array is missing.
+            ValueError: The arrays are not those of an activation of that type.
         """
-        return cls(int(arrays["first"]), int(arrays["width"]), arrays["rows"].astype(np.int64))
+        first, width, bins = _bins(type_.dtype)
+        rows = arrays["rows"]
+        if rows.dtype.kind not in "iu" or int(arrays["first"]) != first or int(arrays["width"]) != width:
+            raise ValueError("not the bins of this dtype")
+        return cls(first, width, _checked(rows.astype(np.int64), (_counted_channels(type_), bins), np.dtype(np.int64)))
 
 
 _COUNTABLE = (DType.I8, DType.U8, DType.I16)
@@ -228,7 +251,7 @@ class ValueStatistics:
     @classmethod
     def of(cls, array: NDArray[Any], type_: TensorType) -> Self:
         """Return the statistics of an activation of that type, whose array may hold several batches."""
-        if type_.dtype not in _COUNTABLE:
+        if not CodeHistogram.counts_codes_of(type_):
             return cls(type_, Moments.of(array, type_))
         histogram = CodeHistogram.of(array, type_)
         exact = histogram.width == 1 and len(histogram.rows) == channel_count(type_)
@@ -267,13 +290,22 @@ class ValueStatistics:
         return float(self.real(self.moments.minimum).min()), float(self.real(self.moments.maximum).max())
 
 
-def _bins(dtype: DType) -> int:
-    return BINS_OF_16_BITS if dtype.bytes == 2 else 256
+def _bins(dtype: DType) -> tuple[int, int, int]:
+    """Return the least code, how many codes a bin has, and how many bins there are."""
+    codes = dtype.maximum - dtype.minimum + 1
+    bins = min(codes, BINS_OF_16_BITS)
+    return dtype.minimum, codes // bins, bins
 
 
 def _counted_channels(type_: TensorType) -> int:
     channels = channel_count(type_)
     return 1 if type_.dtype.bytes == 2 or channels > MOST_CHANNELS else channels
+
+
+def _checked(array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"expected {dtype} of shape {shape}, found {array.dtype} of shape {array.shape}")
+    return array
 
 
 def _sample_sum(sample: NDArray[np.float64]) -> NDArray[np.float64]:

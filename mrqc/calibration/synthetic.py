@@ -28,7 +28,12 @@ FLOAT_RANGE = (-2.0, 2.0)
 PLAIN_RANGE = (-128.0, 127.0)
 """What an integer input without a scale holds, as far as its type goes."""
 
-_LARGEST_RECTANGLES = 4
+ROUGHNESS = (0.5, 0.9)
+"""What the amplitude of each finer grid is multiplied by: smooth to rough pictures."""
+COMMON = (0.85, 1.0)
+"""How much of all channels is the same; green and red of photographs correlate by 0.93, blue and red by 0.84."""
+
+_MOST_RECTANGLES = 4
 
 
 def synthetic_inputs(module: Module, count: int, seed: int = 0) -> dict[str, NDArray[Any]]:
@@ -110,15 +115,16 @@ def _picture(height: int, width: int, channels: int, generator: np.random.Genera
     """Return a height, width, channels array: octaves of noise under flat rectangles, channels that go together."""
     planes = _octaves((height, width, channels), generator, channel_axis=True)
     # How much the channels have in common: photographs are mostly grey, feature maps need not be.
-    common = generator.uniform(0.5, 1.0)
-    planes = common * planes[..., :1] + math.sqrt(1.0 - common**2) * planes
-    planes += generator.normal(0.0, 0.4, channels)
-    for _ in range(int(generator.integers(0, _LARGEST_RECTANGLES + 1))):
+    common = generator.uniform(*COMMON)
+    grey = planes.mean(axis=-1, keepdims=True) * math.sqrt(channels)
+    planes = common * grey + math.sqrt(1.0 - common**2) * planes
+    planes += generator.normal(0.0, 0.2, channels)
+    for _ in range(int(generator.integers(0, _MOST_RECTANGLES + 1))):
         top, bottom = np.sort(generator.integers(0, height + 1, 2))
         left, right = np.sort(generator.integers(0, width + 1, 2))
         # An edge around texture that goes on, or a flat region.
         keep = generator.choice([0.0, 1.0])
-        colour = generator.normal(0.0, 1.0) + generator.normal(0.0, 0.5, channels)
+        colour = generator.normal(0.0, 1.0) + generator.normal(0.0, 0.3, channels)
         planes[top:bottom, left:right] = keep * planes[top:bottom, left:right] + colour
     return _in_range(planes, generator)
 
@@ -126,15 +132,17 @@ def _picture(height: int, width: int, channels: int, generator: np.random.Genera
 def _octaves(shape: tuple[int, ...], generator: np.random.Generator, channel_axis: bool = False) -> Real:
     """Return a sum of blown-up random grids of unit power, smooth along all axes but the channels'."""
     smooth = shape[:-1] if channel_axis else shape
-    total = generator.normal(0.0, 0.5, shape[-1:] if channel_axis else ()) + np.zeros(shape)
-    levels = max(1, math.ceil(math.log2(max(smooth, default=1)))) if smooth else 1
-    roughness = generator.uniform(0.4, 0.9)
+    levels = math.ceil(math.log2(max(smooth, default=1)))
+    roughness = generator.uniform(*ROUGHNESS)
+    total = generator.normal(0.0, 0.5, (*(1,) * len(smooth), *shape[len(smooth) :]))
     for level in range(1, levels + 1):
         grid_shape = tuple(min(extent, 1 << level) for extent in smooth)
-        grid = generator.normal(0.0, 1.0, (*grid_shape, *shape[len(smooth) :]))
-        for axis, extent in enumerate(smooth):
-            grid = _blown_up(grid, axis, extent)
-        total += roughness ** (level - 1) * generator.uniform(0.5, 1.5) * grid
+        # What is there already grows with the grids: each step handles no more points than the next grid has.
+        for axis, extent in enumerate(grid_shape):
+            total = _blown_up(total, axis, extent)
+        amplitude = roughness ** (level - 1) * generator.uniform(0.5, 1.5)
+        total = total + amplitude * generator.normal(0.0, 1.0, total.shape)
+    total = np.broadcast_to(total, shape)
     deviation = float(total.std())
     return total / deviation if deviation > 0 else total
 
@@ -144,16 +152,19 @@ def _blown_up(grid: Real, axis: int, extent: int) -> Real:
     points = grid.shape[axis]
     if points == extent:
         return grid
+    if points == 1:
+        return np.repeat(grid, extent, axis)
     place = np.arange(extent) * ((points - 1.0) / (extent - 1.0))
-    left = np.minimum(place.astype(np.intp), max(points - 2, 0))
+    left = np.minimum(place.astype(np.intp), points - 2)
     fraction = place - left
     # Three fraction squared less two cubed: no corners where the pieces meet.
     weight = fraction * fraction * (3.0 - 2.0 * fraction)
     matrix = np.zeros((extent, points))
     rows = np.arange(extent)
     matrix[rows, left] += 1.0 - weight
-    matrix[rows, np.minimum(left + 1, points - 1)] += weight
-    return np.moveaxis(np.tensordot(matrix, grid, (1, axis)), 0, axis)
+    matrix[rows, left + 1] += weight
+    flat = grid.reshape(math.prod(grid.shape[:axis]), points, -1)
+    return np.matmul(matrix, flat).reshape(*grid.shape[:axis], extent, *grid.shape[axis + 1 :])
 
 
 def _in_range(sample: Real, generator: np.random.Generator) -> Real:

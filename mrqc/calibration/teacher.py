@@ -149,11 +149,16 @@ def _statistics(arrays: Mapping[str, NDArray[Any]], value: Value) -> ValueStatis
 
     Raises:
         KeyError: They are not there.
+        ValueError: They are not what was written.
     """
-    parts = {
-        kind: {name: arrays[f"{value.name}/{kind}/{name}"] for name in names}
-        for kind, names in (("moments", Moments.PARTS), ("histogram", CodeHistogram.PARTS))
-        if f"{value.name}/{kind}/{names[0]}" in arrays
-    }
-    histogram = CodeHistogram.from_arrays(parts["histogram"]) if "histogram" in parts else None
-    return ValueStatistics(value.type, Moments.from_arrays(parts["moments"]), histogram)
+    moments = Moments.from_arrays(_parts(arrays, value, "moments", Moments.PARTS), value.type)
+    if not CodeHistogram.counts_codes_of(value.type):
+        return ValueStatistics(value.type, moments)
+    histogram = CodeHistogram.from_arrays(_parts(arrays, value, "histogram", CodeHistogram.PARTS), value.type)
+    return ValueStatistics(value.type, moments, histogram)
+
+
+def _parts(
+    arrays: Mapping[str, NDArray[Any]], value: Value, kind: str, names: tuple[str, ...]
+) -> dict[str, NDArray[Any]]:
+    return {name: arrays[f"{value.name}/{kind}/{name}"] for name in names}

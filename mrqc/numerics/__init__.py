@@ -2,7 +2,7 @@
 
 from mrqc.numerics.convolution import Convolution
 from mrqc.numerics.exact_matmul import accumulation_dtype, exact_matmul
-from mrqc.numerics.exact_sum import ExactSum
+from mrqc.numerics.exact_sum import LIMBS, ExactSum
 from mrqc.numerics.fixed_point import FixedPoint, fixed_point_multiplier, power_of_two_exponent
 from mrqc.numerics.float32 import clamped_codes, fused_multiply_add
 from mrqc.numerics.rounding import DOUBLE_ROUNDING_BITS, Rounding, divide_by_power_of_two, round_half_even
@@ -11,6 +11,7 @@ from mrqc.numerics.windows import im2col, window_counts, window_maxima, window_s
 
 __all__ = [
     "DOUBLE_ROUNDING_BITS",
+    "LIMBS",
     "Convolution",
     "ExactSum",
     "FixedPoint",

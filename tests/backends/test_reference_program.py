@@ -1,5 +1,7 @@
 """Running whole nn.* modules: batches, floats and codes, folding, and agreement with the integers."""
 
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from integer_modules import SEEDS, windows
 
 from mrqc.backends import interpreter
-from mrqc.backends.reference import ReferenceProgram
+from mrqc.backends.reference import ReferenceProgram, kernel_of
 from mrqc.backends.simulator import Program
 from mrqc.errors import InputError
 from mrqc.ir import (
@@ -27,6 +29,7 @@ from mrqc.numerics import Rounding
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.window import Window
+from mrqc.testing import nn_modules, random_inputs
 
 U8 = Element.per_tensor(DType.U8, 0.1, 120)
 WEIGHT_SCALES = (0.011237, 0.02119, 0.031771, 0.041593)
@@ -213,3 +216,51 @@ def test_powers_of_two_mean_the_integer_ops(
         module = Module("m", builder.finish([Output("y", y)]))
         found.append((ReferenceProgram if real else Program)(module).run({"x": codes})["y"])
     assert np.array_equal(*found)
+
+
+@given(module=nn_modules(), batches=st.integers(1, 4), slice_bytes=st.sampled_from([1, 1 << 30]))
+def test_a_walk_passes_every_value_of_the_trace(module: Module, batches: int, slice_bytes: int) -> None:
+    inputs = random_inputs(module, batches)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreter, "SLICE_BYTES", slice_bytes)
+        program = ReferenceProgram(module)
+        seen: dict[str, list[np.ndarray]] = {}
+        for value, array in program.walk(inputs):
+            seen.setdefault(value.name, []).append(np.atleast_1d(array).copy())
+    trace = program.trace(inputs)
+    moving = [value.name for value in module.graph.values() if value not in program.known]
+    assert list(seen) == moving
+    for name in moving:
+        assert np.concatenate(seen[name]).tobytes() == trace[name].tobytes(), name
+
+
+def test_a_walk_holds_no_value_after_its_last_use() -> None:
+    program = ReferenceProgram(mixed_network())
+    alive: dict[str, weakref.ref[np.ndarray]] = {}
+    most = 0
+    for value, array in program.walk(images(3)):
+        alive[value.name] = weakref.ref(array)
+        del array
+        most = max(most, sum(reference() is not None for reference in alive.values()))
+    # "codes" waits for "quantized"; one more is made, and one the generator has just handed out.
+    assert most <= 5 < len(alive)
+
+
+@given(module=nn_modules())
+def test_the_kernel_of_a_statement_does_what_the_program_does(module: Module) -> None:
+    inputs = random_inputs(module, 1)
+    program = ReferenceProgram(module)
+    trace = program.trace(inputs)
+    for statement in module.graph.statements:
+        kernel = kernel_of(statement, program.known)
+        found = kernel(*(trace[operand.name] for operand in statement.op.operands))
+        assert found.tobytes() == trace[statement.result.name].tobytes(), statement.result
+
+
+def test_the_kernel_of_a_foreign_statement_is_refused() -> None:
+    builder = GraphBuilder()
+    x = builder.add_input("x", TensorType((1, 4), Element.per_tensor(DType.I8, 0.5)))
+    builder.emit(int_ops.Clamp(x, 0, 5), location=Location(("layer7",)))
+    (statement,) = builder.finish([]).statements
+    with pytest.raises(InputError, match=r"layer7: int\.clamp has no meaning over the reals"):
+        kernel_of(statement, {})
