@@ -63,6 +63,8 @@ def _works_along_rows(op: Op, stationary: Container[Value]) -> bool:
         case int_ops.DoubleRescale() | int_ops.FloatRescale():
             # The scales go along the last axis, which must not be the one that batches are stacked on.
             return op.input.type.rank > 1 or len(op.scales) == 1
+        case nn.Relabel():
+            return op.input.type.rank > 1 or len(op.factors) == 1
         case nn.BatchNormalization():
             return tables_stand
         case int_ops.Table() | int_ops.FloatAveragePool2D() | int_ops.TableResizeBilinear() | int_ops.FloatMean2D():
@@ -133,4 +135,5 @@ _POINTWISE_OR_POOL: tuple[type[Op], ...] = (
     int_ops.FloatResizeBilinear,
     int_ops.Clamp,
     int_ops.Rescale,
+    int_ops.Relabel,
 )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from mrqc.ir import Graph, Op, Value
+from mrqc.ops.int import Relabel
 from mrqc.ops.structure import ReshapeBase, TransposeBase
 
 ALIGNMENT = 16
@@ -55,12 +56,12 @@ class ArenaPlan:
 def keeps_order(op: Op) -> bool:
     """Return whether the result's elements are the operand's, in the same order: nothing needs to move.
 
-    True for every reshape, and for a transpose that only moves axes of extent 1.
+    True for every reshape and relabelling, and for a transpose that only moves axes of extent 1.
     """
     if isinstance(op, TransposeBase):
         moved = [axis for axis in op.permutation if op.input.type.shape[axis] > 1]
         return moved == sorted(moved)
-    return isinstance(op, ReshapeBase)
+    return isinstance(op, ReshapeBase | Relabel)
 
 
 def storage_roots(graph: Graph) -> dict[Value, Value]:
@@ -68,8 +69,7 @@ def storage_roots(graph: Graph) -> dict[Value, Value]:
     roots: dict[Value, Value] = {value: value for value in graph.inputs}
     for statement in graph.statements:
         for result in statement.results:
-            aliased = isinstance(statement.op, ReshapeBase | TransposeBase) and keeps_order(statement.op)
-            roots[result] = roots[statement.op.operands[0]] if aliased else result
+            roots[result] = roots[statement.op.operands[0]] if keeps_order(statement.op) else result
     return roots
 
 

@@ -21,6 +21,7 @@ from mrqc.ops.int import (
     MeanPool2D,
     Minimum,
     Pad,
+    Relabel,
     Requantize,
     Reshape,
     ResizeBilinear,
@@ -60,7 +61,7 @@ def _result_range(op: Op, result: Value, found: Mapping[Value, CodeRange]) -> Co
     match op:
         case Constant():
             return (int(op.value.array.min()), int(op.value.array.max()))
-        case MaxPool2D() | Reshape() | Transpose() | Slice() | Take() | ResizeBilinear():
+        case MaxPool2D() | Reshape() | Transpose() | Slice() | Take() | ResizeBilinear() | Relabel():
             return found[op.input]
         case Pad():
             low, high = found[op.input]

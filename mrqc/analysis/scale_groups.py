@@ -86,10 +86,11 @@ TIES: RuleTable[TieRule] = RuleTable("scale tie")
     nn.SquaredDifference,
     nn.Prelu,
     nn.Dequantize,
+    nn.Relabel,
     nn.ArgMax,
 )
 def _no_ties(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
-    """Weights take up the difference of the scales; functions go through a table; products are not tied in pairs."""
+    """Weights take up the difference of the scales; functions go through a table; products and relabels tie nothing."""
     del op, result, only_shifts
     return iter(())
 

@@ -20,8 +20,8 @@ class Canonicalize(Pass):
     """Remove statements that change nothing and merge moves that follow each other.
 
     Identity reshapes, transposes, slices, choices, pads, requantizations, clips and clamps go; a reshape of a reshape,
-    a transpose of a transpose and a slice of a slice become one; zeros around an image become the padding of the
-    convolution behind them; a transpose that moves only axes of extent 1 becomes a reshape; unused statements go.
+    a transpose of a transpose, a slice of a slice and a relabel of a relabel become one; zeros around an image become
+    the padding of the convolution behind them; a transpose that moves only axes of extent 1 becomes a reshape; unused statements go.
     """
 
     name: ClassVar[str] = "canonicalize"
@@ -61,6 +61,8 @@ def _merged(op: Op, definitions: dict[Value, Op]) -> Op:
         return _sliced_once(op, source)
     if isinstance(op, TransposeBase) and isinstance(source, TransposeBase):
         return type(op)(source.input, tuple(source.permutation[axis] for axis in op.permutation))
+    if isinstance(op, int_ops.Relabel) and isinstance(source, int_ops.Relabel):
+        return replace(op, input=source.input)
     if isinstance(op, nn.Conv2D) and isinstance(source, nn.Pad) and _borders_with_zeros(source):
         (_, _, top, bottom, left, right, _, _), own = source.padding, op.padding
         padding = (own[0] + top, own[1] + left, own[2] + bottom, own[3] + right)
@@ -107,7 +109,9 @@ def _keeps_codes(op: Op) -> bool:
     """Whether an op that computes gives its operand, bit for bit."""
     if isinstance(op, nn.Concat | int_ops.Concat):
         return len(op.inputs) == 1 and op.element == op.inputs[0].type.element
-    if isinstance(op, nn.Quantize):
+    if isinstance(op, nn.Relabel):
+        return set(op.factors) == {1.0}
+    if isinstance(op, nn.Quantize | int_ops.Relabel):
         return op.element == op.input.type.element
     if isinstance(op, nn.Clip):
         low, high = op.input.type.element.real_range if _is_per_tensor(op.input) else (0.0, 0.0)

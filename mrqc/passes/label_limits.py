@@ -8,6 +8,7 @@ from mrqc.errors import Diagnostic
 from mrqc.ir.graph import Module
 from mrqc.ir.op import Op, Value
 from mrqc.numerics import power_of_two_exponent
+from mrqc.ops import int as int_ops
 from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase, TransposeConv2DBase
 from mrqc.targets import OpSupport, Target
 
@@ -17,7 +18,8 @@ _HINT = "run the pass 'requantize' first"
 def scale_findings(module: Module, target: Target) -> Iterator[Diagnostic]:
     """Yield each weight, bias or activation whose scale is no power of two on a target where it must be one.
 
-    Inputs and outputs of the graph keep the scales that the user gave them.
+    Inputs and outputs of the graph keep the scales that the user gave them, and so do values that only a relabelling
+    reads: nothing computes with those labels.
     """
     weights = {op.weight: op for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
     biases = {op.bias for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
@@ -49,7 +51,10 @@ def _ops(module: Module) -> Iterator[Op]:
 
 def _exempt(module: Module) -> set[Value]:
     """Return the values whose labels only the host sees."""
-    return {*module.graph.inputs, *(output.value for output in module.graph.outputs)}
+    graph = module.graph
+    read_elsewhere = {operand for op in _ops(module) if not isinstance(op, int_ops.Relabel) for operand in op.operands}
+    relabelled = {op.input for op in _ops(module) if isinstance(op, int_ops.Relabel)}
+    return {*graph.inputs, *(output.value for output in graph.outputs), *(relabelled - read_elsewhere)}
 
 
 def _has_powers_of_two(value: Value) -> bool:

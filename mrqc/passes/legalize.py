@@ -56,7 +56,7 @@ class Legalize(Pass):
     def _op_findings(self, module: Module) -> Iterator[Diagnostic]:
         for statement in module.graph.statements:
             op = statement.op
-            if isinstance(op, int_ops.Constant):
+            if isinstance(op, int_ops.Constant | int_ops.Relabel):
                 continue
             support = self.target.ops.get(op.mnemonic)
             where = _where(statement)

@@ -18,9 +18,9 @@ from mrqc.ops.structure import ReshapeBase
 
 # What can stand between a softmax and the output without changing which number belongs to which class.
 _AFTER_SOFTMAX = (
-    *(nn.Quantize, nn.Dequantize, nn.Clip),
+    *(nn.Quantize, nn.Dequantize, nn.Relabel, nn.Clip),
     ReshapeBase,
-    *(int_ops.Rescale, int_ops.Clamp, int_ops.Table),
+    *(int_ops.Rescale, int_ops.Relabel, int_ops.Clamp, int_ops.Table),
 )
 _SOFTMAXES = (
     nn.Softmax,

@@ -18,8 +18,8 @@ from mrqc.targets.sections import (
     WeightScheme,
 )
 
-OP_NAMES: tuple[str, ...] = tuple(op.mnemonic for op in INT_OPS if op.mnemonic != "int.constant")
-"""The keys that ``[ops]`` can have."""
+OP_NAMES: tuple[str, ...] = tuple(op.mnemonic for op in INT_OPS if op.mnemonic not in ("int.constant", "int.relabel"))
+"""The keys that ``[ops]`` can have; what computes nothing needs none."""
 
 
 Semantics = Literal["generic", "tflite", "onnxruntime"]

@@ -47,6 +47,7 @@ INT_LAYERS: tuple[type[Op], ...] = (
     int_ops.Reshape,
     int_ops.Transpose,
     int_ops.Rescale,
+    int_ops.Relabel,
     int_ops.DoubleRescale,
     int_ops.Softmax,
     int_ops.ReciprocalSoftmax,

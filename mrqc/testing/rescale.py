@@ -55,3 +55,26 @@ def int_double_rescale(draft: Draft, operand: Value) -> Value:
     minimum, maximum = ends if draft.draw(st.integers(0, 4)) == 4 else (dtype.minimum, dtype.maximum)
     element = Element.per_tensor(dtype, draft.draw(label_scales()), zero_point)
     return draft.emit(int_ops.DoubleRescale(operand, tuple(scales), zero_point, minimum, maximum, element))
+
+
+@strategy_for(nn.Relabel, accepts=_is_real_or_quantized)
+def nn_relabel(draft: Draft, operand: Value) -> Value:
+    """Append a relabelling, for the tensor or for each channel; no layer takes up the latter by chance."""
+    factors = st.sampled_from((0.5, 1.0, 4.0, 1.2, 0.7))
+    quantization = operand.type.quantization
+    if operand.type.rank > 1 and (quantization is None or quantization.is_per_tensor) and draft.draw(st.booleans()):
+        count = operand.type.shape[-1]
+        value = draft.emit(nn.Relabel(operand, tuple(draft.draw(st.lists(factors, min_size=count, max_size=count)))))
+        draft.values.remove(value)
+        return value
+    factor, spread = draft.draw(factors), draft.spreads.get(operand)
+    scaled = None if spread is None else Spread(spread.low * factor, spread.high * factor)
+    return draft.emit(nn.Relabel(operand, (factor,)), scaled)
+
+
+@strategy_for(int_ops.Relabel, accepts=is_quantized)
+def int_relabel(draft: Draft, operand: Value) -> Value:
+    """Append a relabelling."""
+    dtype = operand.type.dtype
+    zero_point = draft.draw(st.integers(dtype.minimum, dtype.maximum))
+    return draft.emit(int_ops.Relabel(operand, Element.per_tensor(dtype, draft.draw(label_scales()), zero_point)))

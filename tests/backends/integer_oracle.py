@@ -379,7 +379,9 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.InterpolatedSoftmax: interpolated_softmax,
     ops.Table: table,
     ops.ReciprocalSoftmax: reciprocal_softmax,
-    ops.AveragePool2D: lambda op, images: pool(op, images, lambda found: requantized(sum(found), op.requantize, 0)),
+    ops.AveragePool2D: lambda op, images: pool(
+        op, images, lambda found: requantized(sum(found) - len(found) * op.input_zero_point, op.requantize, 0)
+    ),
     ops.MeanPool2D: lambda op, images: pool(op, images, lambda found: mean_half_away(found, op.minimum, op.maximum)),
     ops.Sum: reduce_sum,
     ops.ArgMax: arg_max,
@@ -391,6 +393,7 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     ops.MaxPool2D: lambda op, images: pool(op, images, max),
     ops.Clamp: clamp,
     ops.Softmax: softmax,
+    ops.Relabel: lambda _, codes: codes,
     ops.Reshape: lambda op, codes: codes.reshape((-1, *op.shape[1:]) if op.shape else ()),
     ops.Transpose: lambda op, codes: codes.transpose(op.permutation),
     ops.Rescale: rescale,

@@ -178,6 +178,7 @@ ORACLES: dict[type[Op], Callable[..., Array]] = {
     nn.Sum: reduction,
     nn.Clip: lambda _, reals: reals,
     nn.Softmax: softmax,
+    nn.Relabel: lambda op, reals: reals * np.array([Fraction(factor) for factor in op.factors], object),
     nn.Reshape: lambda op, reals: reals.reshape((-1, *op.shape[1:])),
     nn.Transpose: lambda op, reals: reals.transpose(op.permutation),
     nn.Quantize: lambda _, reals: reals,

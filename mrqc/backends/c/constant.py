@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mrqc.backends.c.calls import C_RULES, Facts
 from mrqc.ir import Data, Graph, Statement, Value
-from mrqc.ops.int import Constant, Reshape, Transpose
+from mrqc.ops.int import Constant, Relabel, Reshape, Transpose
 
 
 @C_RULES.register(Constant)
@@ -14,7 +14,7 @@ def constant(statement: Statement, facts: Facts) -> None:
 
 
 def constant_values(graph: Graph) -> dict[Value, Data]:
-    """Return the elements of each constant, and of the reshapes and transposes of constants."""
+    """Return the elements of each constant, and of the reshapes, transposes and relabellings of constants."""
     found: dict[Value, Data] = {}
     for statement in graph.statements:
         match statement.op:
@@ -22,6 +22,8 @@ def constant_values(graph: Graph) -> dict[Value, Data]:
                 found[statement.result] = data
             case Reshape(input=operand, shape=shape) if operand in found:
                 found[statement.result] = Data(found[operand].array.reshape(shape))
+            case Relabel(input=operand) if operand in found:
+                found[statement.result] = found[operand]
             case Transpose(input=operand, permutation=permutation) if operand in found:
                 found[statement.result] = Data(found[operand].array.transpose(permutation))
             case _:

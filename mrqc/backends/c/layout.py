@@ -1,4 +1,4 @@
-"""Reshapes, which need no code, and transposes."""
+"""Reshapes and relabellings, which need no code, and transposes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mrqc.analysis.liveness import keeps_order
 from mrqc.backends.c.binding import Binding
 from mrqc.backends.c.calls import C_RULES, Facts, KernelCall, Tensor, struct_record
 from mrqc.ir import Statement
-from mrqc.ops.int import Reshape, Transpose
+from mrqc.ops.int import Relabel, Reshape, Transpose
 
 TRANSPOSE_RANK = 8
 """The kernel's loops; axes that stay together count as one, and axes of extent 1 not at all."""
 
 
-@C_RULES.register(Reshape)
-def reshape(statement: Statement, facts: Facts) -> None:
+@C_RULES.register(Reshape, Relabel)
+def same_memory(statement: Statement, facts: Facts) -> None:
     """Return no call: the result is seen through the operand's memory."""
     del statement, facts
 

@@ -67,3 +67,16 @@ def export_dequantize(op: Op, site: Site) -> None:
         return
     layout = site.common_layout(op.input)
     site.writer.define_codes(site.result, site.writer.real(op.input, layout), layout)
+
+
+@ONNX_EXPORTS.register(nn.Relabel)
+def export_relabel(op: Op, site: Site) -> None:
+    """Another name for the codes, dequantized at the new scale where they are read; ``Mul`` of floats."""
+    assert isinstance(op, nn.Relabel)
+    writer = site.writer
+    if op.input.type.element.is_quantized:
+        layout = site.common_layout(op.input)
+        writer.define_codes(site.result, writer.codes(op.input, layout), layout)
+        return
+    factors = writer.initializer("factors", np.asarray(op.factors, np.float32))
+    site.define(site.node("Mul", (writer.real(op.input, Layout.LOGICAL), factors)), Layout.LOGICAL)

@@ -1,14 +1,16 @@
-"""``nn.quantize`` and ``nn.dequantize``."""
+"""``nn.quantize``, ``nn.dequantize`` and ``nn.relabel``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.reference.grid import Grid, real_values
 from mrqc.backends.reference.rules import RULES
 from mrqc.ir import Value
-from mrqc.ops.nn import Dequantize, Quantize
+from mrqc.ops.nn import Dequantize, Quantize, Relabel
 
 
 @RULES.register(Quantize)
@@ -28,5 +30,16 @@ def dequantize(op: Dequantize, _: Mapping[Value, Array]) -> Kernel:
 
     def kernel(array: Array) -> Array:
         return real_values(array, op.input.type)
+
+    return kernel
+
+
+@RULES.register(Relabel)
+def relabel(op: Relabel, _: Mapping[Value, Array]) -> Kernel:
+    """Return the kernel that leaves codes alone, and multiplies floats."""
+    factors = np.asarray(op.factors if len(op.factors) > 1 else op.factors[0])
+
+    def kernel(array: Array) -> Array:
+        return array if op.input.type.element.is_quantized else array * factors
 
     return kernel

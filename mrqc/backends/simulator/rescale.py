@@ -1,4 +1,4 @@
-"""``int.rescale`` and ``int.double_rescale``."""
+"""``int.rescale``, ``int.double_rescale`` and ``int.relabel``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from mrqc.backends.interpreter import Array, Kernel
 from mrqc.backends.simulator.requantize import Requantizer
 from mrqc.backends.simulator.rules import RULES, Facts
-from mrqc.ops.int import DoubleRescale, Rescale
+from mrqc.ops.int import DoubleRescale, Relabel, Rescale
 
 
 @RULES.register(Rescale)
@@ -38,5 +38,15 @@ def double_rescale(op: DoubleRescale, _: Facts) -> Kernel:
         whole = np.trunc(products)
         whole += np.where(np.abs(products - whole) >= 0.5, np.sign(products), 0.0)
         return (np.clip(whole, low, high) + op.zero_point).astype(op.element.dtype.numpy)
+
+    return kernel
+
+
+@RULES.register(Relabel)
+def relabel(_: Relabel, __: Facts) -> Kernel:
+    """Return the kernel that leaves codes alone."""
+
+    def kernel(codes: Array) -> Array:
+        return codes
 
     return kernel

@@ -23,7 +23,7 @@ from mrqc.ops.int.layout import Concat, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.int.pooling import AveragePool2D, MaxPool2D, MeanPool2D
 from mrqc.ops.int.reduction import ArgMax, Sum
 from mrqc.ops.int.requantize import Requantize
-from mrqc.ops.int.rescale import DoubleRescale, Rescale
+from mrqc.ops.int.rescale import DoubleRescale, Relabel, Rescale
 from mrqc.ops.int.resize import Interpolation, ResizeBilinear
 
 INT_OPS: tuple[type[Op], ...] = (
@@ -58,6 +58,7 @@ INT_OPS: tuple[type[Op], ...] = (
     ResizeBilinear,
     Rescale,
     DoubleRescale,
+    Relabel,
     *FLOAT32_OPS,
 )
 """Every op of the dialect."""
@@ -94,6 +95,7 @@ __all__ = [
     "PairTable",
     "Prelu",
     "ReciprocalSoftmax",
+    "Relabel",
     "Requantize",
     "Rescale",
     "RescaledAdd",

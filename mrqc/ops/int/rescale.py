@@ -73,3 +73,21 @@ class DoubleRescale(Op):
     def infer(self) -> tuple[TensorType, ...]:
         """Return the input's shape."""
         return (TensorType(self.input.type.shape, self.element),)
+
+
+@dataclass(frozen=True)
+class Relabel(Op):
+    """The same codes under another element of their dtype: nothing is computed."""
+
+    mnemonic: ClassVar[str] = "int.relabel"
+    input: Value
+    element: Element
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        if self.element.dtype is not self.input.type.dtype:
+            yield f"codes of {self.input.type.dtype} cannot become {self.element.dtype}"
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's shape."""
+        return (TensorType(self.input.type.shape, self.element),)

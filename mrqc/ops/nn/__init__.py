@@ -29,7 +29,7 @@ from mrqc.ops.nn.elementwise import Add, Maximum, Minimum, Mul, Prelu, SquaredDi
 from mrqc.ops.nn.layout import Concat, Mirror, MirrorPad, Pad, Reshape, Slice, Take, Transpose
 from mrqc.ops.nn.normalization import BatchNormalization
 from mrqc.ops.nn.pooling import AveragePool2D, MaxPool2D
-from mrqc.ops.nn.quantize import Dequantize, Quantize
+from mrqc.ops.nn.quantize import Dequantize, Quantize, Relabel
 from mrqc.ops.nn.reduction import ArgMax, Mean, Sum
 from mrqc.ops.nn.resize import Coordinates, Nearest, ResizeBilinear, ResizeNearest
 
@@ -78,6 +78,7 @@ NN_OPS: tuple[type[Op], ...] = (
     ResizeNearest,
     Quantize,
     Dequantize,
+    Relabel,
 )
 """Every op of the dialect."""
 
@@ -116,6 +117,7 @@ __all__ = [
     "Pad",
     "Prelu",
     "Quantize",
+    "Relabel",
     "Reshape",
     "ResizeBilinear",
     "ResizeNearest",

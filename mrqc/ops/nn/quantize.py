@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from mrqc.ir.op import Op, Value
+from mrqc.ir.quantization import Quantization
 from mrqc.ir.types import FLOAT, Element, TensorType
 
 
@@ -43,3 +45,40 @@ class Dequantize(Op):
     def infer(self) -> tuple[TensorType, ...]:
         """Return the input's shape in floats."""
         return (TensorType(self.input.type.shape, FLOAT),)
+
+
+@dataclass(frozen=True)
+class Relabel(Op):
+    """``input * factor``: the same codes at other scales, without rounding; floats are multiplied.
+
+    With more than one factor there is one for each index of the last axis.
+    """
+
+    mnemonic: ClassVar[str] = "nn.relabel"
+    input: Value
+    factors: tuple[float, ...]
+
+    def problems(self) -> Iterator[str]:
+        """Yield the broken rules."""
+        shape, quantization = self.input.type.shape, self.input.type.quantization
+        if quantization is None and self.input.type.dtype.is_integer:
+            yield f"the input must be quantized or float, found plain {self.input.type.dtype}"
+        if len(self.factors) != 1 and (not shape or len(self.factors) != shape[-1]):
+            yield f"{len(self.factors)} factors for an input of shape {list(shape)}"
+        if any(not (math.isfinite(factor) and factor > 0) for factor in self.factors):
+            yield "factors must be positive and finite"
+        if len(self.factors) > 1 and quantization is not None and quantization.axis not in (None, len(shape) - 1):
+            yield "factors along the last axis meet scales along another one"
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """Return the input's type with its scales times the factors."""
+        type_, quantization = self.input.type, self.input.type.quantization
+        if quantization is None:
+            return (type_,)
+        count = max(len(self.factors), len(quantization.scales))
+        factors = self.factors * (count // len(self.factors))
+        scales = quantization.scales * (count // len(quantization.scales))
+        zero_points = quantization.zero_points * (count // len(quantization.zero_points))
+        axis = type_.rank - 1 if len(self.factors) > 1 else quantization.axis
+        products = tuple(scale * factor for scale, factor in zip(scales, factors, strict=True))
+        return (type_.with_element(Element(type_.dtype, Quantization(products, zero_points, axis))),)

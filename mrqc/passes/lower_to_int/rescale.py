@@ -23,6 +23,18 @@ def lower_quantize(op: Op, site: Site) -> Value:
     return site.emit(int_ops.Rescale(op.input, source.zero_point, requantize, op.element))
 
 
+@LOWERINGS.register(nn.Relabel)
+def lower_relabel(op: Op, site: Site) -> Value:
+    """The same codes, which mean something else."""
+    assert isinstance(op, nn.Relabel)
+    per_tensor(op.input)
+    if len(op.factors) > 1:
+        raise RefusalError(
+            "a relabel with a factor for each channel has no integer form", "take the factors into the layers around it"
+        )
+    return site.emit(int_ops.Relabel(op.input, op.infer()[0].element))
+
+
 @LOWERINGS.register(nn.Dequantize)
 def lower_dequantize(op: Op, site: Site) -> Value:
     """Refuse: there are no floats on an integer target."""

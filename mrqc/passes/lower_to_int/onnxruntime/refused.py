@@ -19,6 +19,7 @@ _REASONS: Mapping[type[Op], tuple[str, str]] = {
     nn.BatchNormalization: ("it is computed in floats", "export the model with it folded into the layer before it"),
     nn.SquaredDifference: ("the runtime computes it in floats", "a product and a difference run"),
     nn.Sum: ("the runtime computes it in floats", "a mean over height and width runs"),
+    nn.Relabel: ("the runtime reads codes at the scale that they are quantized at", "multiply them"),
     nn.Dequantize: ("what follows is computed in floats", "quantize it: the target runs quantized models only"),
 }
 

@@ -17,6 +17,12 @@ TFLITE_LOWERINGS.register(nn.Dequantize)(lower_dequantize)
 TFLITE_LOWERINGS.register(nn.BatchNormalization)(lower_batch_normalization)
 
 
+@TFLITE_LOWERINGS.register(nn.Relabel)
+def refuse_relabel(op: Op, site: Site) -> Value:
+    """Refuse: the runtime has no operator for it."""
+    raise RefusalError(f"{op.mnemonic}: {site.target.name} does not read codes at another scale than their own")
+
+
 @TFLITE_LOWERINGS.register(nn.Quantize)
 def lower_quantize(op: Op, site: Site) -> Value:
     """The ratio of the scales in double precision; nothing where both are the same."""
