@@ -21,7 +21,8 @@ class Canonicalize(Pass):
 
     Identity reshapes, transposes, slices, choices, pads, requantizations, clips and clamps go; a reshape of a reshape,
     a transpose of a transpose, a slice of a slice and a relabel of a relabel become one; zeros around an image become
-    the padding of the convolution behind them; a transpose that moves only axes of extent 1 becomes a reshape; unused statements go.
+    the padding of the convolution behind them; a transpose that moves only axes of extent 1 becomes a reshape; unused
+    statements go.
     """
 
     name: ClassVar[str] = "canonicalize"
