@@ -15,8 +15,8 @@ from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, operand, per_tensor,
 def lower_add(op: Op, site: Site) -> Value:
     """Both operands on one fine grid, added or subtracted, and shifted back once; zero points are subtracted before."""
     assert isinstance(op, nn.Add | nn.Sub)
-    lhs, rhs = operand(op.lhs, site), operand(op.rhs, site)
     output_scale = result_scale(op.element)
+    lhs, rhs = operand(op.lhs, site), operand(op.rhs, site)
     is_centred = lhs.is_symmetric and rhs.is_symmetric
     lowered = int_ops.Add if is_centred else int_ops.RescaledAdd
     arithmetic = site.arithmetic(lowered.mnemonic)
