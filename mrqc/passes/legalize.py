@@ -83,10 +83,10 @@ class Legalize(Pass):
         """Yield what is stored otherwise than the target stores activations; results are part of the arithmetic."""
         activation = self.target.activation
         operands = (op.input,) if isinstance(op, _CONTRACTIONS) else op.operands
-        for value in operands:
-            if value.type.dtype not in activation.storages:
-                stored = " or ".join(activation.storages)
-                yield f"reads {value.type.dtype}, the target stores activations as {stored} (activation.dtype)"
+        stored = " or ".join(activation.storages)
+        for dtype in dict.fromkeys(value.type.dtype for value in operands):
+            if dtype not in activation.storages:
+                yield f"reads {dtype}, the target stores activations as {stored} (activation.dtype)"
 
     def _constant_findings(self, module: Module) -> Iterator[Diagnostic]:
         """Yield the weights and biases that are too wide."""
