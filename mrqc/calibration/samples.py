@@ -97,12 +97,12 @@ class CalibrationSamples:
         arrays: Mapping[str, ArrayLike] | ArrayLike,
         module: Module,
         normalization: PixelNormalization | None = None,
-        limit: int | None = None,
+        limit: int | None = DEFAULT_LIMIT,
     ) -> CalibrationSamples:
         """Return samples given as arrays, N first: by input name, or one array for a module with one input.
 
         An array of the input's integer dtype holds codes, a floating-point array real values, one of uint8 pixels:
-        as :class:`InputConverter` has it.
+        as :class:`InputConverter` has it. No more than ``limit`` are taken, evenly over all; None takes all.
 
         Raises:
             InputError: An input is missing or unknown, or its array does not fit; all are named.

@@ -56,6 +56,8 @@ def test_files_are_read_evenly_up_to_the_limit(tmp_path: Path, suffix: str) -> N
     assert_array_equal(all_of(CalibrationSamples.open(path, ROW, limit=3)), codes(300)[[0, 100, 200]])
     assert len(CalibrationSamples.open(path, ROW, limit=None)) == 300
     assert len(CalibrationSamples.open(path, ROW, limit=1000)) == 300
+    assert len(CalibrationSamples.of(codes(300), ROW)) == DEFAULT_LIMIT
+    assert len(CalibrationSamples.of(codes(300), ROW, limit=None)) == 300
 
 
 def test_folders_of_images_and_normalizations(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from mrqc.cli import progress
+from mrqc.cli.modules import PassLog, instruments
 
 
 class Screen(io.StringIO):
@@ -36,6 +37,20 @@ def test_a_terminal_sees_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> Non
     text = shown_on(Screen(True), monkeypatch, patience=0.01, work=0.3)
     assert "thinking harder" in text
     assert "75%" in text
+
+
+def test_a_terminal_sees_how_far_a_pass_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.activity("starting") as shown:
+        observed = instruments(PassLog(shown))
+        time.sleep(0.1)
+        observed.on_progress("looking at samples", 3, 12)
+        time.sleep(0.3)
+    assert "looking at samples" in screen.getvalue()
+    assert "25%" in screen.getvalue()
 
 
 def test_a_terminal_does_not_see_what_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
