@@ -19,8 +19,8 @@ SAMPLES = "x"
 LABELS = "y"
 """The name of the labels in an ``.npz``."""
 
-# What numpy and zipfile raise for a file that is cut short, damaged or something else.
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+# What numpy and zipfile raise for a file that is cut short, damaged or something else; RuntimeError: encrypted.
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:

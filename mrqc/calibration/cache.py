@@ -52,7 +52,8 @@ class ArrayCache:
             return None
         try:
             return read_arrays(self._path(self.folder, key))
-        except InputError:
+        except (InputError, OSError, MemoryError):
+            # A damaged header can ask for any amount of memory.
             return None
 
     def store(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:

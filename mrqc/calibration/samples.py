@@ -16,7 +16,7 @@ from mrqc.calibration.arrays import SAMPLES, read_arrays
 from mrqc.calibration.data import ArraySource, SampleSource, open_data
 from mrqc.calibration.input_codes import InputConverter, PixelNormalization
 from mrqc.calibration.synthetic import synthetic_batch
-from mrqc.errors import Diagnostic, InputError
+from mrqc.errors import Diagnostic, InputError, UsageError
 from mrqc.ir.graph import Module
 from mrqc.ir.op import Value
 
@@ -79,6 +79,7 @@ class CalibrationSamples:
 
         Raises:
             InputError: No such data, none of these forms, or samples that do not fit the inputs.
+            UsageError: The limit is not positive.
         """
         path = Path(path)
         inputs = module.graph.inputs
@@ -106,6 +107,7 @@ class CalibrationSamples:
 
         Raises:
             InputError: An input is missing or unknown, or its array does not fit; all are named.
+            UsageError: The limit is not positive.
         """
         if not isinstance(arrays, Mapping):
             if len(module.graph.inputs) != 1:
@@ -152,6 +154,8 @@ class CalibrationSamples:
 
     @classmethod
     def _of_sources(cls, module: Module, sources: Mapping[str, _Converted], limit: int | None) -> CalibrationSamples:
+        if limit is not None and limit < 1:
+            raise UsageError(f"the limit of calibration samples must be at least 1, found {limit}")
         inputs = module.graph.inputs
         name = str(next(iter(sources.values())).path) if sources else "calibration samples"
         # The last batch of a module that takes several rows at once is filled up from the beginning.
@@ -203,6 +207,8 @@ class CalibrationSamples:
             InputError: A sample cannot be read.
         """
         theirs = {value.name: value for value in module.graph.inputs}
+        names = [value.name for value in self.module.graph.inputs]
+        assert sorted(theirs) == sorted(names), f"module {module.name} has other inputs than {', '.join(names)}"
         if not all(value.type.shape for value in theirs.values()):
             size = 1
         step = size or max(1, _READ_BYTES * len(self) // max(1, self._bytes()))

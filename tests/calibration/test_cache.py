@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
     cache.store("key", {"a": np.arange(200) % 7})
     path = tmp_path / "key.npz"
     content = path.read_bytes()
-    for position in range(0, len(content), 3):
-        path.write_bytes(content[:position] + bytes([content[position] ^ 0x41]) + content[position + 1 :])
+    for position, bit in itertools.product(range(len(content)), (0x01, 0x40)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ bit]) + content[position + 1 :])
         found = cache.load("key")
         assert found is None or "a" not in found or np.array_equal(found["a"], np.arange(200) % 7)
 

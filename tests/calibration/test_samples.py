@@ -17,7 +17,7 @@ from mrqc.backends.reference import ReferenceProgram
 from mrqc.calibration import DEFAULT_LIMIT, CalibrationSamples, PixelNormalization, synthetic_inputs
 from mrqc.calibration import samples as implementation
 from mrqc.calibration.samples import calibration_samples
-from mrqc.errors import InputError
+from mrqc.errors import InputError, UsageError
 from mrqc.ir import FLOAT, DType, Element, GraphBuilder, Module, Output, Quantization, TensorType
 from mrqc.testing import nn_modules
 
@@ -58,6 +58,8 @@ def test_files_are_read_evenly_up_to_the_limit(tmp_path: Path, suffix: str) -> N
     assert len(CalibrationSamples.open(path, ROW, limit=1000)) == 300
     assert len(CalibrationSamples.of(codes(300), ROW)) == DEFAULT_LIMIT
     assert len(CalibrationSamples.of(codes(300), ROW, limit=None)) == 300
+    with pytest.raises(UsageError, match="at least 1, found 0"):
+        CalibrationSamples.open(path, ROW, limit=0)
 
 
 def test_folders_of_images_and_normalizations(tmp_path: Path) -> None:
