@@ -5,19 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
-
-from numpy.typing import ArrayLike
+from typing import Literal
 
 from mrqc.backends.c import emit_c as emit_c_sources
 from mrqc.backends.onnx import Form, export_onnx
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.backends.tflite import export_tflite
-from mrqc.calibration.samples import CalibrationSamples, calibration_samples
+from mrqc.calibration.samples import Calibration, calibration_samples
 from mrqc.calibration.teacher import Progress
 from mrqc.errors import InputError, UsageError
 from mrqc.frontends import onnx, tflite
@@ -41,9 +39,6 @@ VERSION = importlib.metadata.version("mrqc")
 
 InputOutput = Literal["target", "original"]
 """Whether a lowered module takes and gives codes of the target's scheme or of the original model's."""
-
-Calibration: TypeAlias = CalibrationSamples | str | Path | Mapping[str, ArrayLike] | ArrayLike | None
-"""Unlabelled samples for the passes that look at data."""
 
 
 def load(path: str | Path, *, batch: int | None = None, instruments: Instruments | None = None) -> Module:
@@ -94,7 +89,7 @@ def lower(
         module: A quantized ``nn`` module.
         target: Name, path of a TOML file, or a loaded target.
         calibration: Unlabelled samples of the module's inputs for the passes that look at data: a path as
-            ``mrqc lower --calib`` takes it, arrays, N first, by input name or one for one input, or
+            ``mrqc lower --calib`` takes it, arrays, N first, by input name or one for one input, a data set, or
             :class:`mrqc.calibration.CalibrationSamples`. None stands for synthetic ones. Without such a pass they
             are checked and have no influence.
         io: The scheme of inputs and outputs.

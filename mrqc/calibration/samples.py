@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mrqc.backends.inputs import bind_inputs
 from mrqc.calibration.arrays import SAMPLES, read_arrays
-from mrqc.calibration.data import ArraySource, SampleSource, open_data
+from mrqc.calibration.data import ArraySource, DataSet, SampleSource, only_input, open_data
 from mrqc.calibration.input_codes import InputConverter, PixelNormalization
 from mrqc.calibration.synthetic import synthetic_batch
 from mrqc.errors import Diagnostic, InputError, UsageError
@@ -84,8 +84,7 @@ class CalibrationSamples:
         path = Path(path)
         inputs = module.graph.inputs
         if len(inputs) == 1 and not _has_array(path, inputs[0].name):
-            data = open_data(path, _with_rows(inputs[0]), normalization)
-            return cls._of_sources(module, {inputs[0].name: _Converted(data.source, data.converter, path)}, limit)
+            return cls.of_data_set(open_data(path, _with_rows(inputs[0]), normalization), module, limit)
         if path.is_dir():
             raise InputError(f"{path}: images are for a model with one input, this one has {_names(module)}")
         # An archive may hold more than the inputs: labels, or what the model answers.
@@ -115,6 +114,19 @@ class CalibrationSamples:
             arrays = {module.graph.inputs[0].name: arrays}
         found = {name: np.asarray(array) for name, array in arrays.items()}
         return cls._of_arrays(module, found, "calibration samples", normalization, limit)
+
+    @classmethod
+    def of_data_set(cls, data: DataSet, module: Module, limit: int | None = DEFAULT_LIMIT) -> CalibrationSamples:
+        """Return the samples of a data set that was opened for the module's only input.
+
+        Raises:
+            InputError: The module has several inputs, or the data set was opened for another one.
+            UsageError: The limit is not positive.
+        """
+        value = only_input(module)
+        if data.converter.input != _with_rows(value):
+            raise InputError(f"{data.path}: opened for {data.converter.input}, not for input {value} of {module.name}")
+        return cls._of_sources(module, {value.name: _Converted(data.source, data.converter, data.path)}, limit)
 
     @classmethod
     def synthetic(cls, module: Module, count: int = SYNTHETIC_COUNT, seed: int = 0) -> CalibrationSamples:
@@ -314,10 +326,11 @@ def _names(module: Module) -> str:
     return ", ".join(repr(value.name) for value in module.graph.inputs)
 
 
-def calibration_samples(
-    given: CalibrationSamples | str | Path | Mapping[str, ArrayLike] | ArrayLike | None,
-    module: Module,
-) -> CalibrationSamples | None:
+Calibration: TypeAlias = CalibrationSamples | DataSet | str | Path | Mapping[str, ArrayLike] | ArrayLike | None
+"""What callers give as calibration data; None stands for synthetic samples."""
+
+
+def calibration_samples(given: Calibration, module: Module) -> CalibrationSamples | None:
     """Return what a caller gave as calibration data, as samples for ``module``; None stays None.
 
     Raises:
@@ -329,6 +342,8 @@ def calibration_samples(
         if given.module.graph.inputs != module.graph.inputs:
             raise InputError(f"{given.name}: they are for other inputs than those of module {module.name}")
         return given
+    if isinstance(given, DataSet):
+        return CalibrationSamples.of_data_set(given, module)
     if isinstance(given, str | Path):
         return CalibrationSamples.open(given, module)
     return CalibrationSamples.of(given, module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -24,6 +25,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 FORMAT = "1"
 """Of cached statistics: to be raised with every change of what they are or how they are computed."""
+VERSION = importlib.metadata.version("mrqc")
 
 
 def _discard(_description: str, _done: int, _total: int) -> None:
@@ -120,7 +122,7 @@ class Teacher:
 
     def _key(self) -> str:
         anonymous = replace(self.module, name="module", metadata=())
-        state = hashlib.blake2b(f"{FORMAT} {self.samples.digest} ".encode(), digest_size=20)
+        state = hashlib.blake2b(f"{FORMAT} {VERSION} {self.samples.digest} ".encode(), digest_size=20)
         state.update(print_module(anonymous, locations=False).encode())
         return f"statistics-{state.hexdigest()}"
 

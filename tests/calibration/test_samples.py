@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mrqc.backends.reference import ReferenceProgram
-from mrqc.calibration import DEFAULT_LIMIT, CalibrationSamples, PixelNormalization, synthetic_inputs
+from mrqc.calibration import DEFAULT_LIMIT, CalibrationSamples, PixelNormalization, open_data, synthetic_inputs
 from mrqc.calibration import samples as implementation
 from mrqc.calibration.samples import calibration_samples
 from mrqc.errors import InputError, UsageError
@@ -127,6 +127,18 @@ def test_samples_for_other_inputs_are_refused() -> None:
     assert calibration_samples(None, ROW) is None
     with pytest.raises(InputError, match="other inputs"):
         calibration_samples(samples, PAIR)
+
+
+def test_a_data_set_that_is_open_already_will_do(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=codes(5), y=np.arange(5))
+    data = open_data(tmp_path / "d.npz", ROW.graph.inputs[0])
+    samples = calibration_samples(data, ROW)
+    assert samples is not None
+    assert samples.digest == CalibrationSamples.of(codes(5), ROW).digest
+    with pytest.raises(InputError, match="opened for %x"):
+        calibration_samples(data, module_of(z=TensorType((1, 6), CODES)))
+    with pytest.raises(InputError, match="model with one input"):
+        calibration_samples(data, PAIR)
 
 
 def test_a_batch_of_the_module_is_filled_from_the_beginning() -> None:
