@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -72,3 +73,8 @@ def divide_by_power_of_two(values: Integers, shift: Integers | int, rounding: Ro
 def round_half_even(values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """Return real ``values`` rounded to the nearest integers, ties to even, as ONNX QuantizeLinear does."""
     return np.rint(values).astype(np.int64)
+
+
+def round_half_away(real: float) -> float:
+    """Return ``real`` rounded to the nearest integer, ties away from zero, as C's ``round`` does."""
+    return math.copysign(math.floor(abs(real) + 0.5), real)

@@ -10,6 +10,7 @@ from mrqc.ir.op import Op, Value
 from mrqc.numerics import power_of_two_exponent
 from mrqc.ops import int as int_ops
 from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase, TransposeConv2DBase
+from mrqc.ops.structure import ReshapeBase, SliceBase, TakeBase, TransposeBase
 from mrqc.targets import OpSupport, Target
 
 _HINT = "run the pass 'requantize' first"
@@ -19,7 +20,7 @@ def scale_findings(module: Module, target: Target) -> Iterator[Diagnostic]:
     """Yield each weight, bias or activation whose scale is no power of two on a target where it must be one.
 
     Inputs and outputs of the graph keep the scales that the user gave them, and so do values that only a relabelling
-    reads: nothing computes with those labels.
+    reads, directly or behind what moves codes: nothing computes with those labels.
     """
     weights = {op.weight: op for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
     biases = {op.bias for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
@@ -42,6 +43,9 @@ def same_scale_problems(op: Op, results: tuple[Value, ...], support: OpSupport) 
         yield f"its operands and its result have different scales (ops.{op.mnemonic}.same_scale)"
 
 
+_PASSING = (ReshapeBase, TransposeBase, SliceBase, TakeBase, int_ops.Pad, int_ops.Clamp, int_ops.MaxPool2D)
+"""Ops that leave codes what they are, whatever the scale."""
+
 _CONTRACTIONS = (Conv2DBase, TransposeConv2DBase, FullyConnectedBase)
 
 
@@ -50,11 +54,17 @@ def _ops(module: Module) -> Iterator[Op]:
 
 
 def _exempt(module: Module) -> set[Value]:
-    """Return the values whose labels only the host sees."""
+    """Return the values whose labels nothing computes with, followed backwards through what moves codes."""
     graph = module.graph
-    read_elsewhere = {operand for op in _ops(module) if not isinstance(op, int_ops.Relabel) for operand in op.operands}
-    relabelled = {op.input for op in _ops(module) if isinstance(op, int_ops.Relabel)}
-    return {*graph.inputs, *(output.value for output in graph.outputs), *(relabelled - read_elsewhere)}
+    exempt = {*graph.inputs, *(output.value for output in graph.outputs)}
+    for value in reversed([statement.result for statement in graph.statements]):
+        users = graph.uses.get(value, ())
+        if all(
+            isinstance(user.op, int_ops.Relabel) or (isinstance(user.op, _PASSING) and user.result in exempt)
+            for user in users
+        ):
+            exempt.add(value)
+    return exempt
 
 
 def _has_powers_of_two(value: Value) -> bool:

@@ -28,6 +28,7 @@ from mrqc.testing.merging import side_by_side
 from mrqc.testing.modules import INT_LAYERS, NN_LAYERS, int_modules, nn_modules, op_modules, schemes
 from mrqc.testing.qdq import as_qdq, qdq_modules
 from mrqc.testing.requantize import requantizations
+from mrqc.testing.target_modules import TARGET_LAYERS, target_modules
 from mrqc.testing.types import dtypes, elements, quantizations, scales, tensor_types
 
 FAMILIES = (activation, contraction, elementwise, float32, layout, moves, normalization, pooling, reduction, rescale)
@@ -39,6 +40,7 @@ __all__ = [
     "INT_LAYERS",
     "NN_LAYERS",
     "OP_STRATEGIES",
+    "TARGET_LAYERS",
     "Limits",
     "OpStrategy",
     "Scheme",
@@ -63,5 +65,6 @@ __all__ = [
     "scales",
     "schemes",
     "side_by_side",
+    "target_modules",
     "tensor_types",
 ]

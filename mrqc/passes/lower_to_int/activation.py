@@ -12,6 +12,8 @@ from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
+from mrqc.ops.int.activation import INTERPOLATED_SOFTMAX_DEPTH
+from mrqc.passes.lower_to_int.interpolated_softmax import ARGUMENT_UNIT, interpolated_softmax
 from mrqc.passes.lower_to_int.rules import LOWERINGS, Site, per_tensor, result_scale
 
 _TABLE_BITS = 23
@@ -51,13 +53,13 @@ def clamped(value: Value, clamp: tuple[float, float], site: Site) -> Value:
     nn.Rsqrt,
 )
 def lower_function(op: Op, site: Site) -> Value:
-    """A table of the reference's result for every code."""
+    """A table of the reference's result for every code: 256 entries, or 65536 for 16-bit codes."""
     (operand,) = op.operands
     per_tensor(operand)
     (type_,) = op.infer()
     result_scale(type_.element)
     dtype = operand.type.dtype
-    if dtype.bytes > 1:
+    if dtype.bytes > 2:
         raise RefusalError(f"a table of a function of {dtype} codes would be too large")
     every_code = np.arange(dtype.minimum, dtype.maximum + 1).astype(dtype.numpy)
     entries = np.clip(REFERENCE_RULES[type(op)](op, {})(every_code), *site.limits(type_.element))
@@ -76,8 +78,10 @@ def lower_log_softmax(op: Op, site: Site) -> Value:
 
 @LOWERINGS.register(nn.Softmax)
 def lower_softmax(op: Op, site: Site) -> Value:
-    """A table of exponentials and an integer division."""
+    """A table of exponentials and an integer division; 16-bit codes are read between the entries of tables."""
     assert isinstance(op, nn.Softmax)
+    if op.input.type.dtype is DType.I16:
+        return _wide_softmax(op, site)
     scale = op.beta * per_tensor(op.input).scale
     one = round(1.0 / result_scale(op.element))
     if abs(one * result_scale(op.element) - 1.0) > 1e-3 or not 1 <= one <= 256:
@@ -92,3 +96,15 @@ def lower_softmax(op: Op, site: Site) -> Value:
     assert quantization is not None
     low, high = site.limits(op.element)
     return site.emit(int_ops.Softmax(op.input, table, one, quantization.zero_point, low, high, op.element))
+
+
+def _wide_softmax(op: nn.Softmax, site: Site) -> Value:
+    """Return the softmax of 16-bit codes, which has one result scale."""
+    source = per_tensor(op.input)
+    if op.element != Element.per_tensor(DType.I16, 2.0**-15) or not source.is_symmetric:
+        raise RefusalError("a softmax of i16 codes has zero points of 0 and results in i16 codes of scale 2^-15")
+    if op.input.type.shape[-1] > INTERPOLATED_SOFTMAX_DEPTH:
+        raise RefusalError(f"a softmax over {op.input.type.shape[-1]} elements; i16 codes have one of 65535")
+    arithmetic = site.arithmetic(int_ops.InterpolatedSoftmax.mnemonic)
+    factor = arithmetic.factor(source.scale * op.beta / ARGUMENT_UNIT)
+    return interpolated_softmax(op, factor, arithmetic.rounding, site)

@@ -10,7 +10,7 @@ from mrqc.errors import RefusalError
 from mrqc.ir.dtype import DType
 from mrqc.ir.op import Value
 from mrqc.ir.types import Element
-from mrqc.numerics import FixedPoint, Rounding
+from mrqc.numerics import FixedPoint, Rounding, round_half_away
 from mrqc.ops import nn
 from mrqc.ops.int import Requantize
 from mrqc.passes.lower_to_int.rules import Site, per_tensor
@@ -99,11 +99,6 @@ def activation_limits(element: Element, clamp: tuple[float, float] = nn.UNBOUNDE
     return int(min(max(low, minimum), maximum)), int(min(max(high, minimum), maximum))
 
 
-def half_away(real: float) -> float:
-    """Return ``real`` rounded to the nearest integer, ties away from zero, as C's ``round`` does."""
-    return math.copysign(math.floor(abs(real) + 0.5), real)
-
-
 def single(real: float) -> np.float32:
     """Return a number in the single precision that the runtime stores its scales in."""
     return np.float32(real)
@@ -112,4 +107,4 @@ def single(real: float) -> np.float32:
 def _code(end: float, scale: float, zero_point: int) -> float:
     if math.isinf(end):
         return end
-    return half_away(float(single(end) / single(scale))) + zero_point
+    return round_half_away(float(single(end) / single(scale))) + zero_point

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from mrqc.numerics.q31 import GREATEST, exponential_q31, multiply_q31
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.ops.int.activation import INTERPOLATED_SOFTMAX_DEPTH, LOG_SOFTMAX_DEPTH, RECIPROCAL_SOFTMAX_DEPTH
+from mrqc.passes.lower_to_int.interpolated_softmax import ARGUMENT_UNIT, interpolated_softmax
 from mrqc.passes.lower_to_int.rules import Site, per_tensor, result_scale
-from mrqc.passes.lower_to_int.tflite.multipliers import half_away, quantized_multiplier, single
+from mrqc.passes.lower_to_int.tflite.multipliers import quantized_multiplier, single
 from mrqc.passes.lower_to_int.tflite.rules import TFLITE_LOWERINGS
 from mrqc.passes.lower_to_int.tflite.tables import Codes
 
@@ -32,12 +32,6 @@ _BITS = 31
 
 _SCALE_TOLERANCE = 1e-3
 """How far the scale of a softmax may be off, relatively, before the runtime refuses it."""
-
-_STEPS = 512
-"""Intervals of the tables that 16-bit codes are interpolated in."""
-
-_FARTHEST = 10.0
-"""Below minus this, exponentials of 16-bit codes count as nothing."""
 
 
 @TFLITE_LOWERINGS.register(nn.Softmax)
@@ -63,16 +57,11 @@ def _wide_softmax(op: nn.Softmax, site: Site) -> Value:
     _check_result(op.element, 2.0**-15, 0)
     rounding = site.target.requantize.rounding
     # In single precision up to the division.
-    ratio = float(single(source.scale) * single(op.beta)) / (_FARTHEST / 65535.0)
+    ratio = float(single(source.scale) * single(op.beta)) / ARGUMENT_UNIT
     factor = quantized_multiplier(ratio, rounding)
     if 31 - factor.shift > 14:
         raise RefusalError(f"the scale {source.scale:.6g} of a softmax overflows the runtime's 32 bits")
-    powers = _interpolation_table(-_FARTHEST, 0.0, math.exp)
-    shares = _interpolation_table(0.0, 1.0, lambda x: 1.0 / (1.0 + x))
-    tables = _table(powers, DType.I16, site), _table(shares, DType.I16, site)
-    return site.emit(
-        int_ops.InterpolatedSoftmax(op.input, *tables, factor.multiplier, factor.shift, rounding, op.element)
-    )
+    return interpolated_softmax(op, factor, rounding, site)
 
 
 @TFLITE_LOWERINGS.register(nn.LogSoftmax)
@@ -119,25 +108,6 @@ def _check_result(element: Element, scale: float, zero_point: int, tolerance: fl
 
 def _table(entries: NDArray[Any], dtype: DType, site: Site) -> Value:
     return site.emit(int_ops.Constant(Data.of(entries.astype(np.int64), dtype), Element(dtype)))
-
-
-def _interpolation_table(low: float, high: float, function: Callable[[float], float]) -> NDArray[np.int64]:
-    """Return 513 entries in Q0.15, each moved by half of what interpolation would be off in the middle behind it."""
-    # The runtime describes the interval by the scale and zero point of 16-bit codes, which has its own rounding.
-    scale = (high - low) / 65535
-    first = scale * (-32768 - (32767 if low < 0 else -32768))
-    last = scale * (32767 - (32767 if low < 0 else -32768))
-    unit = 65536 / ((2.0 / 65535) * 32767 - (2.0 / 65535) * -32768)
-    step = (last - first) / _STEPS
-    entries: list[float] = []
-    for index in range(_STEPS):
-        place = first + index * step
-        here, middle, there = (function(x) for x in (place, place + step / 2, first + (index + 1) * step))
-        between = half_away((there * unit + half_away(here * unit)) / 2)
-        bias = half_away((between - half_away(middle * unit)) / 2)
-        entries.append(half_away(here * unit) - bias)
-    entries.append(half_away(function(last) * unit))
-    return np.clip(entries, -32768, 32767).astype(np.int64)
 
 
 def exponentials(scale: float, rounding: Rounding) -> Codes:
