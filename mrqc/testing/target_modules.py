@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
@@ -111,7 +112,7 @@ class _Growth:
         clamp = draft.clamp_for(filters.spread)
         spread = filters.spread.clamped(clamp)
         element = self.scheme.element(spread, filters.least_scale, filters.greatest_scale)
-        draft.emit(type(layer)(**{**vars(layer), "clamp": clamp, "element": element}), spread)
+        draft.emit(replace(layer, clamp=clamp, element=element), spread)
 
     def _average(self, op: type[Op], operand: Value) -> None:
         draft, scheme = self.draft, self.scheme
@@ -125,12 +126,12 @@ class _Growth:
             layer = nn.AveragePool2D(operand, **window, count_include_pad=True)
         spread = Spread(min(source.low, 0.0), max(source.high, 0.0))
         element, factor = scheme.mean_element(operand.type.element, spread, math.prod(kernel))
-        value = draft.emit(type(layer)(**{**vars(layer), "element": element}), spread)
+        value = draft.emit(replace(layer, element=element), spread)
         if factor != 1.0:
             draft.values.remove(value)
             draft.emit(nn.Relabel(value, (factor,)), Spread(spread.low * factor, spread.high * factor))
 
-    def _arithmetic(self, op: type[Op], operand: Value) -> None:
+    def _arithmetic(self, op: type[nn.Add | nn.Sub | nn.Mul], operand: Value) -> None:
         draft, scheme = self.draft, self.scheme
         other = draft.draw(st.sampled_from([v for v in draft.alike(operand) if scheme.fit_together(operand, v)]))
         first, second = draft.spreads[operand], draft.spreads[other]
@@ -145,9 +146,8 @@ class _Growth:
             least = scale_of(operand) * scale_of(other)
         clamp = draft.clamp_for(spread)
         spread = spread.clamped(clamp)
-        assert op in (nn.Add, nn.Sub, nn.Mul)
         element = scheme.element(spread, least)
-        draft.emit(op(operand, other, clamp=clamp, element=element), spread)  # type: ignore[call-arg]
+        draft.emit(op(operand, other, clamp=clamp, element=element), spread)
 
     def _pointwise_or_move(self, op: type[Op], operand: Value) -> None:
         draft, scheme = self.draft, self.scheme
