@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mrqc.ir.dtype import DType
+from mrqc.ir.types import Element
 from mrqc.numerics import FixedPoint, Rounding
 from mrqc.ops.int.requantize import SHIFT_LIMIT
 
@@ -74,6 +75,13 @@ class ActivationScheme(Section):
     def maximum(self) -> int:
         """The greatest code of ``storage``."""
         return self.code_range(self.storage)[1]
+
+    @property
+    def probabilities(self) -> Element:
+        """What a softmax results in: 1 is one code above the greatest, 0 the least code or, where symmetric, 0."""
+        dtype = self.storage_for(True)
+        zero_point = 0 if self.symmetric else dtype.minimum
+        return Element.per_tensor(dtype, 1.0 / (dtype.maximum + 1 - zero_point), zero_point)
 
     @property
     def only_powers_of_two(self) -> bool:

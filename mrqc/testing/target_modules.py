@@ -73,7 +73,7 @@ def target_modules(
         growth.extend(draw(st.sampled_from(layers)), draw(st.sampled_from(growth.draft.values[-3:])))
     result = growth.draft.values[-1]
     if draw(st.booleans()) if softmax is None else softmax:
-        result = growth.draft.emit(nn.Softmax(result, element=growth.scheme.probabilities()))
+        result = growth.draft.emit(nn.Softmax(result, element=target.activation.probabilities))
     return Module("drawn", growth.draft.builder.finish([Output("output", result)]))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from mrqc.ir import DType, Element, Value
+from mrqc.ir import Element, Value
 from mrqc.numerics import power_of_two_exponent
 from mrqc.targets import Target
 from mrqc.testing.draft import Spread
@@ -73,16 +73,6 @@ class TargetScheme:
     def relabel_factor(self) -> float:
         """Return a factor that keeps scales what they must be."""
         return 1.3 if self.unit is None else 2.0
-
-    def probabilities(self) -> Element:
-        """Return the element of a softmax."""
-        activation = self.target.activation
-        dtype = activation.storage_for(True)
-        if dtype is DType.I16:
-            return Element.per_tensor(dtype, 2.0**-15)
-        if dtype is DType.U8 or not activation.symmetric:
-            return Element.per_tensor(dtype, 2.0**-8, dtype.minimum)
-        return Element.per_tensor(dtype, 2.0**-7)
 
     def weight_scale(self, wanted: float) -> float:
         """Return a weight scale near the wanted one."""

@@ -60,15 +60,10 @@ def test_a_softmax_results_in_the_storage_of_what_is_never_negative(name: str) -
     source = Element.per_tensor(activation.storage, 16.0 / (1 << 8 * activation.storage.bytes), zero_point)
     net = Network()
     x = net.builder.add_input("x", TensorType((16, 10), source))
-    dtype = activation.storage_for(True)
-    one = {DType.I8: 2.0**-7, DType.U8: 2.0**-8, DType.I16: 2.0**-15}[dtype]
-    if dtype is DType.I8 and not activation.symmetric:
-        element = Element.per_tensor(dtype, 2.0**-8, -128)
-    else:
-        element = Element.per_tensor(dtype, one)
+    element = activation.probabilities
     module = net.finish(net.emit(nn.Softmax(x, element=element), "softmax"))
     inputs = random_inputs(module, 8)
     before = ReferenceProgram(module).run(inputs)["y"].astype(np.int64)
     after = Program(lowered(module, target)).run(inputs)["y"].astype(np.int64)
     # 16-bit exponentials and reciprocals are read between 513 entries of tables.
-    assert np.abs(before - after).max() <= (16 if dtype is DType.I16 else 1)
+    assert np.abs(before - after).max() <= (16 if element.dtype is DType.I16 else 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mrqc.errors import InputError
-from mrqc.ir import DType
+from mrqc.ir import DType, Element
 from mrqc.numerics import FixedPoint, Rounding
 from mrqc.targets import BUILTIN_TARGETS, load_target, parse_target
 
@@ -191,3 +191,17 @@ def test_the_dpu_multiplies_where_others_divide(kernel: tuple[int, int], multipl
 def test_a_bias_is_shifted_within_what_the_shift_of_the_layer_leaves() -> None:
     bias = load_target("xint8").bias
     assert [bias.least_shift(cut) for cut in (0, 3, 16)] == [-16, -13, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "element"),
+    [
+        ("sym-npu", Element.per_tensor(DType.I8, 2.0**-7)),
+        ("pow2-npu-unsigned", Element.per_tensor(DType.U8, 2.0**-8)),
+        ("sym-npu-i16", Element.per_tensor(DType.I16, 2.0**-15)),
+        ("asym-npu-i8", Element.per_tensor(DType.I8, 2.0**-8, -128)),
+        ("asym-npu-u8", Element.per_tensor(DType.U8, 2.0**-8)),
+    ],
+)
+def test_probabilities_use_the_codes_that_there_are(name: str, element: Element) -> None:
+    assert load_target(name).activation.probabilities == element

@@ -28,6 +28,7 @@ class Arithmetic:
         shift: Least and greatest right shift.
         rounding: What happens to the bits that are shifted out.
         support: What the target says of the op, where it says anything.
+        shift_key: The key of the target file that limits the shift.
     """
 
     only_shifts: bool
@@ -35,6 +36,7 @@ class Arithmetic:
     shift: tuple[int, int]
     rounding: Rounding
     support: OpSupport | None = None
+    shift_key: str = "requantize.shift"
 
     @classmethod
     def of(cls, target: Target, mnemonic: str) -> Arithmetic:
@@ -43,13 +45,10 @@ class Arithmetic:
         support = target.ops.get(mnemonic)
         if support is not None and support.on == "host":
             return cls(False, 31, (0, SHIFT_LIMIT), Rounding.HALF_UP)
-        shift = scheme.shift if support is None or support.shift is None else support.shift
-        return cls(scheme.only_shifts, scheme.bits or 31, shift, scheme.rounding, support)
-
-    @property
-    def shift_key(self) -> str:
-        """The key of the target file that limits the shift."""
-        return "requantize.shift" if self.support is None or self.support.shift is None else "the op's shift in [ops]"
+        bits = scheme.bits or 31
+        if support is None or support.shift is None:
+            return cls(scheme.only_shifts, bits, scheme.shift, scheme.rounding, support)
+        return cls(scheme.only_shifts, bits, support.shift, scheme.rounding, support, f"ops.{mnemonic}.shift")
 
     def factor(self, real: float) -> FixedPoint:
         """Return ``real`` as a multiplier and a right shift.
