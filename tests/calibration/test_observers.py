@@ -95,6 +95,14 @@ def test_codes_of_8_bits_are_counted_one_by_one(shape: tuple[int, ...], dtype: D
         assert_array_equal(array, direct[name], err_msg=name)
 
 
+def test_how_an_array_lies_in_memory_has_no_influence() -> None:
+    type_ = TensorType((1, 4000, 3), FLOAT)
+    reals = activations(type_, 1, 3)
+    expected = ValueStatistics.of(reals, type_)
+    assert_same(ValueStatistics.of(np.asfortranarray(reals), type_), expected)
+    assert_same(ValueStatistics.of(np.repeat(reals, 2, axis=2)[..., ::2], type_), expected)
+
+
 def test_more_codes_than_are_counted_at_once() -> None:
     type_ = TensorType((1, 700, 800, 3), Element.per_tensor(DType.I8, 0.1))
     codes = activations(type_, 1, 5)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mrqc.backends.reference import ReferenceProgram
-from mrqc.calibration import DEFAULT_LIMIT, CalibrationSamples, PixelNormalization, open_data, synthetic_inputs
+from mrqc.calibration import DEFAULT_LIMIT, CalibrationSamples, PixelNormalization, Teacher, open_data, synthetic_inputs
 from mrqc.calibration import samples as implementation
 from mrqc.calibration.samples import calibration_samples
 from mrqc.errors import InputError, UsageError
@@ -178,6 +178,20 @@ def test_synthetic_samples_run_in_every_module_whatever_the_batch(module: Module
     for value in module.graph.inputs:
         together = np.concatenate([np.atleast_1d(batch[value.name]) for batch in batches])
         assert_array_equal(together, expected[value.name])
+
+
+def test_scalars_come_one_at_a_time() -> None:
+    module = module_of(gain=TensorType((), FLOAT), code=TensorType((), CODES))
+    samples = CalibrationSamples.of(
+        {"gain": np.asarray([0.5, 1.5, 2.5]), "code": np.asarray([1, 2, 3], np.uint8)}, module
+    )
+    batches = list(samples.batches_for(module, 2))
+    assert [(float(batch["gain"]), int(batch["code"])) for batch in batches] == [(0.5, 1), (1.5, 2), (2.5, 3)]
+    statistics = Teacher(module, samples).statistics
+    assert statistics["gain"].mean.tolist() == [1.5]
+    assert statistics["code"].mean.tolist() == [-1.0]
+    single = CalibrationSamples.of({"gain": 3.0, "code": np.uint8(7)}, module)
+    assert Teacher(module, single).statistics["gain"].real_range == (3.0, 3.0)
 
 
 def test_the_digest_knows_content_dtype_and_scale() -> None:

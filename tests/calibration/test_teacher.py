@@ -93,7 +93,7 @@ def test_progress_counts_the_samples(digits: Path, monkeypatch: pytest.MonkeyPat
     counts = [done for _, done, _ in seen]
     assert counts[0] == 0
     assert counts[-1] == 24
-    assert counts == sorted(counts)
+    assert counts == sorted(set(counts))
     assert len(counts) > 3
 
 
