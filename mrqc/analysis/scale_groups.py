@@ -85,6 +85,7 @@ TIES: RuleTable[TieRule] = RuleTable("scale tie")
     nn.Mul,
     nn.SquaredDifference,
     nn.Prelu,
+    nn.Quantize,
     nn.Dequantize,
     nn.Relabel,
     nn.ArgMax,
@@ -109,7 +110,6 @@ def _no_ties(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
     nn.Take,
     nn.ResizeBilinear,
     nn.ResizeNearest,
-    nn.Quantize,
 )
 def _same_codes(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
     """The codes pass through, so the scale does."""
@@ -175,17 +175,25 @@ def scale_groups(module: Module, only_shifts: bool) -> ScaleGroups:
 
 
 def _activations(module: Module) -> Iterator[Value]:
-    """Yield the quantized values that are no weights or biases, in order of definition."""
-    parameters = {
+    """Yield the quantized values that are no weights or biases, in order of definition.
+
+    The two sides of a conversion at the edge of the graph, or of a rounding of constants, are separate: only what the
+    layers compute with is an activation.
+    """
+    graph = module.graph
+    weights = {
         parameter
-        for statement in module.graph.statements
+        for statement in graph.statements
         if isinstance(statement.op, nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected)
         for parameter in (statement.op.weight, statement.op.bias)
     }
-    for value in module.graph.values():
-        definition = module.graph.definitions.get(value)
-        is_constant = definition is not None and isinstance(definition.op, ConstantBase)
-        if value.type.element.is_quantized and not (is_constant and value in parameters):
+    conversions = {s.result: s.op.input for s in graph.statements if isinstance(s.op, nn.Quantize)}
+    constants = {s.result for s in graph.statements if isinstance(s.op, ConstantBase)}
+    outer = {value for value in conversions.values() if value in constants or value in graph.inputs}
+    outer |= {value for value in conversions if value in graph.output_values and value not in graph.uses}
+    for value in graph.values():
+        is_parameter = value in weights and (value in constants or conversions.get(value) in constants)
+        if value.type.element.is_quantized and not is_parameter and value not in outer:
             yield value
 
 

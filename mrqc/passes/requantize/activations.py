@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,16 +74,24 @@ _PASSING = (
 """Ops whose result lies within the joint range of their operands."""
 
 
-def activation_ranges(module: Module) -> dict[Value, ActivationRange]:
+def activation_ranges(
+    module: Module, known: Mapping[str, ActivationRange] = MappingProxyType({})
+) -> dict[Value, ActivationRange]:
     """Return the real range of every quantized activation: what its codes can hold, cut by its clamp.
 
     A ReLU whose zero point clamped for free shows here as a range that begins at 0.
+
+    Args:
+        module: An ``nn`` module.
+        known: Ranges by name, which take the place of what the codes can hold.
     """
     ranges: dict[Value, ActivationRange] = {}
     for value in module.graph.values():
         if not value.type.element.is_quantized or not _is_per_tensor(value):
             continue
         low, high = value.type.element.real_range
+        if value.name in known:
+            low, high = known[value.name].low, known[value.name].high
         definition = module.graph.definitions.get(value)
         if definition is not None:
             low, high = _narrow(definition.op, low, high, ranges)

@@ -17,6 +17,10 @@ from mrqc.ir.quantization import Quantization
 from mrqc.targets import WeightScheme
 
 
+FINE_CODES = 127 * 16
+"""Largest code of the grid on which real weights are tabulated; a table of errors needs no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightGrid:
     """Weights as their file holds them: real weight = code * scale of its output channel.
@@ -28,6 +32,16 @@ class WeightGrid:
 
     codes: NDArray[np.int32]
     scales: NDArray[np.float64]
+
+    @classmethod
+    def of_constant(cls, data: Data, quantization: Quantization | None) -> WeightGrid:
+        """Return the grid of a constant; real numbers get one so fine that it changes nothing."""
+        if quantization is not None:
+            return cls.of(data, quantization)
+        reals = data.array.astype(np.float64)
+        greatest = float(np.abs(reals).max(initial=0.0)) or 1.0
+        scale = greatest / FINE_CODES
+        return cls(np.rint(reals / scale).astype(np.int32), np.full(len(reals), scale))
 
     @classmethod
     def of(cls, data: Data, quantization: Quantization) -> WeightGrid:

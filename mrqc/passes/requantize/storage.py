@@ -1,0 +1,86 @@
+"""What a group of activations may be stored as: dtype, codes, where its zero lies, and what each scale costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrqc.ir.dtype import DType
+from mrqc.ir.types import Element
+from mrqc.passes.requantize.activations import CLIP_MARGIN, ActivationRange
+
+
+class Zero(StrEnum):
+    """Where the code of real zero may lie."""
+
+    FIXED = "fixed"
+    """It is 0, on a symmetric target."""
+    CENTRED = "centred"
+    """Anywhere: whatever uses the tensor takes the zero point into its bias, so that the hardware never sees it."""
+    FREE = "free"
+    """Anywhere, on an asymmetric target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The codes that a group of activations can take.
+
+    Attributes:
+        dtype: Of the codes.
+        minimum: The least code.
+        maximum: The greatest code.
+        zero: Where the zero point may lie.
+    """
+
+    dtype: DType
+    minimum: int
+    maximum: int
+    zero: Zero = Zero.FIXED
+
+    def least_scale(self, range_: ActivationRange) -> float:
+        """Return the least scale that clips nothing of a range (min-max, docs/requantization.md equation 3)."""
+        if self.zero is Zero.FIXED:
+            span = max(
+                range_.high / self.maximum if self.maximum else 0.0, range_.low / self.minimum if self.minimum else 0.0
+            )
+        else:
+            span = (max(range_.high, 0.0) - min(range_.low, 0.0)) / (self.maximum - self.minimum)
+        return span if span > 0 else 1.0 / self.maximum
+
+    def zero_point(self, range_: ActivationRange, scale: float) -> int:
+        """Return the code of zero at which a range lies in the middle of the codes."""
+        if self.zero is Zero.FIXED:
+            return 0
+        low, high = min(range_.low, 0.0), max(range_.high, 0.0)
+        if high - low > scale * (self.maximum - self.minimum + 0.5):
+            # The range is cut: the end that is no limit of the model loses, a ReLU's zero stays a code.
+            anchored = self.minimum if low == 0.0 else self.maximum if high == 0.0 else None
+            if anchored is not None:
+                return anchored
+        middle = 0.5 * (self.minimum + self.maximum) - 0.5 * (low + high) / scale
+        return int(np.clip(np.rint(middle), self.minimum, self.maximum))
+
+    def element(self, range_: ActivationRange, scale: float) -> Element:
+        """Return the element of a tensor of that range at a scale."""
+        return Element.per_tensor(self.dtype, scale, self.zero_point(range_, scale))
+
+    def holds(self, low: int, high: int) -> bool:
+        """Whether codes from ``low`` to ``high``, zero at 0, are codes of this storage, but for one at each end."""
+        if self.zero is Zero.FIXED:
+            return self.minimum - 1 <= low and high <= self.maximum + 1
+        return high - low <= self.maximum - self.minimum
+
+    def costs(self, range_: ActivationRange, scales: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the cost of each of ``scales``: rounding noise over signal power, and a price for clipped range.
+
+        One-sided ranges (ReLU) are taken to have their power at a sixth of the range and clip hard, because a clamp
+        sits where many values are; two-sided ones at an eighth, and clip softly (docs/requantization.md equation 7).
+        """
+        one_sided = range_.low >= 0 or range_.high <= 0
+        reach = max(range_.high, -range_.low) or 1.0
+        sigma, price = (reach / 6.0, 0.2) if one_sided else (reach / 8.0, 0.05)
+        clipped = np.maximum(0.0, CLIP_MARGIN - scales / self.least_scale(range_))
+        return scales**2 / 12.0 / sigma**2 + price * clipped

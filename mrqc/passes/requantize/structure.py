@@ -1,0 +1,110 @@
+"""The statements that re-quantization needs: explicit clamps, conversions at the edges, weights behind a rounding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+from mrqc.ir.graph import Module, Output, Statement
+from mrqc.ir.op import Op, Value
+from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
+from mrqc.ops import nn
+from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
+from mrqc.passes.requantize.form import Layer
+
+QUANTIZED = "quantized"
+"""Behind the name of a constant or of an edge: the same in the target's scheme."""
+
+
+def restructured(module: Module, io: Literal["target", "original"]) -> Module:
+    """Return the module in the form of re-quantization, every element still as it was.
+
+    - The real range of every result, ReLU clamps that a zero point gave for free included, is an explicit clamp.
+    - A quantize between two scales is a clip: its input and its result will share one scale.
+    - A mean or a sum, which have no clamp, stand before a clip, because the old codes saturated.
+    - Constants, weights among them, stand before a quantize. Biases stay as they are.
+    - With ``io`` original, inputs and outputs keep their elements, and quantizes stand between them and the rest.
+    """
+    return _Restructuring(module).run(io)
+
+
+class _Restructuring:
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._ranges = activation_ranges(module)
+        self._builder = GraphBuilder(value.name for value in module.graph.values())
+        self._biases = {op.bias for op in _layers(module) if op.bias is not None}
+
+    def run(self, io: Literal["target", "original"]) -> Module:
+        graph, builder = self._module.graph, self._builder
+        for value in graph.inputs:
+            builder.adopt_input(value)
+        if io == "original":
+            for value in graph.inputs:
+                builder.bind(value, self._quantized(value, value))
+        for statement in graph.statements:
+            self._restructure(statement)
+        outputs: list[Output] = []
+        for output in graph.outputs:
+            value = builder.lookup(output.value)
+            if io == "original" and value.type.element.is_quantized:
+                value = builder.emit(nn.Quantize(value, output.value.type.element), name=f"{output.name}_original")
+            outputs.append(Output(output.name, value))
+        return without_dead_statements(self._module.with_graph(builder.finish(outputs)))
+
+    def _quantized(self, value: Value, old: Value, statement: Statement | None = None) -> Value:
+        op = nn.Quantize(value, old.type.element)
+        location = {} if statement is None else {"location": statement.location}
+        return self._builder.emit(op, name=f"{old.name}_{QUANTIZED}", **location)
+
+    def _restructure(self, statement: Statement) -> None:
+        source, old, builder = statement.op, statement.result, self._builder
+        if isinstance(source, nn.Constant):
+            builder.append(statement)
+            if old not in self._biases and old.type.element.is_quantized:
+                # An output that is a constant keeps it; everything else uses the rounded one.
+                builder.bind(old, self._quantized(old, old, statement))
+            return
+        op = source.map_operands(builder.lookup)
+        if isinstance(source, Layer) and source.bias is not None:
+            op = replace(cast(Layer, op), bias=source.bias)
+        if not old.type.element.is_quantized:
+            builder.append(Statement((replace(old, type=op.infer()[0]),), op, statement.location))
+            return
+        clamp = self._clamp(source, old)
+        if isinstance(op, nn.Quantize):
+            op = nn.Clip(op.input, clamp, op.element)
+        elif isinstance(op, nn.Mean | nn.Sum):
+            # They have no clamp of their own, and the old codes saturated where the new ones may not.
+            inner = builder.emit(op, statement.location, f"{old.name}_sum")
+            op = nn.Clip(inner, clamp, op.element)
+        elif hasattr(op, "clamp"):
+            op = replace(cast(Any, op), clamp=clamp)
+        builder.append(Statement((replace(old, type=op.infer()[0]),), op, statement.location))
+
+    def _clamp(self, op: Op, result: Value) -> tuple[float, float]:
+        """Return the real range that the old result had, or no clamp where codes pass through and have it already."""
+        range_ = self._ranges.get(result, ActivationRange(*nn.UNBOUNDED))
+        if isinstance(op, nn.Clip | nn.MaxPool2D | nn.Quantize):
+            source = self._ranges[op.input]
+            if range_.low <= source.low and source.high <= range_.high:
+                return nn.UNBOUNDED
+        return (range_.low, range_.high)
+
+
+def _layers(module: Module) -> list[Layer]:
+    return [statement.op for statement in module.graph.statements if isinstance(statement.op, Layer)]
+
+
+def rounded_constants(module: Module) -> dict[str, Statement]:
+    """Return, by name, each quantize of a constant and the constant's statement."""
+    definitions = module.graph.definitions
+    found: dict[str, Statement] = {}
+    for statement in module.graph.statements:
+        if isinstance(statement.op, nn.Quantize):
+            source = definitions.get(statement.op.input)
+            if source is not None and isinstance(source.op, nn.Constant):
+                found[statement.result.name] = source
+    return found
+
+

@@ -1,0 +1,82 @@
+"""Which activations may have a zero point on hardware that knows none.
+
+A layer without padding takes the zero point of its input into its bias, exactly: ``W(c - z) + b = Wc + (b - zW1)``. So
+a tensor that only such layers use can have its codes anywhere, and a ReLU in signed bytes keeps all its 256 levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import networkx as nx
+
+from mrqc.ir.graph import Module
+from mrqc.ir.op import Op, Value
+from mrqc.ops import nn
+from mrqc.passes.requantize.form import Layer
+
+_PASSING = (
+    nn.Reshape,
+    nn.Transpose,
+    nn.Slice,
+    nn.Take,
+    nn.Clip,
+    nn.Pad,
+    nn.MirrorPad,
+    nn.ResizeNearest,
+)
+"""Ops that only move or clamp codes: operand and result have one zero point."""
+
+
+def absorbable(module: Module, groups: Mapping[Value, int]) -> frozenset[int]:
+    """Return the exact scale groups whose zero points disappear into biases, whatever they are.
+
+    Every member is made by a layer with a bias to shift its results, or from another member; and every use of a member
+    is by a layer without padding, or makes another member.
+
+    Args:
+        module: In the form of re-quantization.
+        groups: The exact scale group of each activation.
+    """
+    joined: nx.Graph[int] = nx.Graph()
+    joined.add_nodes_from(set(groups.values()))
+    barred: set[int] = {groups[value] for value in (*module.graph.inputs, *module.graph.output_values) if value in groups}
+    for statement in module.graph.statements:
+        op, result = statement.op, statement.result
+        passes = _passes(op)
+        if result in groups and not (passes or isinstance(op, Layer)):
+            barred.add(groups[result])
+        for operand in op.operands:
+            if operand not in groups:
+                continue
+            if passes and result in groups:
+                joined.add_edge(groups[operand], groups[result])
+            elif not (isinstance(op, Layer) and operand is op.input and _absorbs(op)):
+                barred.add(groups[operand])
+    free: set[int] = set()
+    for component in nx.connected_components(joined):
+        if barred.isdisjoint(component):
+            free |= component
+    return frozenset(free)
+
+
+def mean_links(module: Module, groups: Mapping[Value, int]) -> Iterator[tuple[Value, Value]]:
+    """Yield operand and result of each mean between two groups: both must have the same real offset."""
+    for statement in module.graph.statements:
+        if isinstance(statement.op, nn.Mean | nn.AveragePool2D):
+            operand, result = statement.op.input, statement.result
+            if operand in groups and result in groups:
+                yield operand, result
+
+
+def _passes(op: Op) -> bool:
+    if isinstance(op, nn.MaxPool2D | nn.AveragePool2D):
+        return not op.window.is_padded
+    return isinstance(op, (*_PASSING, nn.Mean))
+
+
+def _absorbs(op: Layer) -> bool:
+    """Whether every sum of the layer takes in all its weights, so that a shift of the input is one number a channel."""
+    if isinstance(op, nn.FullyConnected):
+        return True
+    return isinstance(op, nn.Conv2D) and not any(op.padding)
