@@ -28,7 +28,7 @@ from mrqc.passes import (
     LowerToInt,
     Pass,
     Recipe,
-    Requantize,
+    Symmetrize,
     parse_pipeline,
     pipeline_for,
     run_pipeline,
@@ -238,7 +238,7 @@ def _pipeline(target: Target, io: InputOutput, passes: str | None, recipe: str |
 
 
 def _with_io(pass_: Pass, io: InputOutput) -> Pass:
-    return replace(pass_, io=io) if isinstance(pass_, Requantize) and io != "target" else pass_
+    return replace(pass_, io=io) if isinstance(pass_, Symmetrize) and io != "target" else pass_
 
 
 def _run(

@@ -1,8 +1,8 @@
 """The passes, the pipelines and the manager that runs them."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, get_args
 
 from mrqc.errors import UsageError
 from mrqc.passes.canonicalize import Canonicalize
@@ -15,7 +15,19 @@ from mrqc.passes.legalize import Legalize
 from mrqc.passes.lower_to_int import LowerToInt
 from mrqc.passes.manager import Instruments, PassRecord, run_pipeline
 from mrqc.passes.pipeline import describe_options, format_pass, parse_passes
-from mrqc.passes.requantize import Requantize
+from mrqc.passes.requantize import (
+    RECIPES,
+    AbsorbZeroPoints,
+    AssignScales,
+    ClipWeights,
+    CorrectBiases,
+    CorrectWeights,
+    FoldRoundingError,
+    QuantizeBiases,
+    Recipe,
+    RoundWeights,
+    Symmetrize,
+)
 from mrqc.passes.strip_edges import StripEdges
 from mrqc.targets import Target
 
@@ -24,7 +36,15 @@ PASSES: tuple[type[Pass], ...] = (
     Canonicalize,
     FoldBatchNormalization,
     StripEdges,
-    Requantize,
+    Symmetrize,
+    AssignScales,
+    CorrectWeights,
+    FoldRoundingError,
+    ClipWeights,
+    RoundWeights,
+    CorrectBiases,
+    QuantizeBiases,
+    AbsorbZeroPoints,
     LowerToInt,
     EliminateCommonSubexpressions,
     EliminateDeadCode,
@@ -47,50 +67,62 @@ PIPELINES: Mapping[str, str] = MappingProxyType(
 )
 """Named pipelines: ``import`` runs on every loaded model; a target names the one that lowers to it."""
 
-Recipe = Literal["fast", "default", "best"]
-"""How much work re-quantization may take: ``fast`` looks at no data, ``best`` at what takes longest."""
-RECIPES: tuple[Recipe, ...] = get_args(Recipe)
+_REQUANTIZE = re.compile(r"(?<![\w-])requantize(?:\{\s*recipe=(\w+)\s*\})?(?![\w-])")
 
 
 def pipeline_for(target: Target, recipe: str | None = None) -> str:
-    """Return the pipeline that lowers to a target by a recipe, pass by pass or by name.
+    """Return the pipeline that lowers to a target by a recipe, pass by pass.
 
     Raises:
         UsageError: There is no such recipe.
     """
-    if recipe is not None and recipe not in RECIPES:
-        raise UsageError(f"no recipe is called {recipe!r} (possible: {', '.join(RECIPES)})")
-    return target.pipeline
+    text = PIPELINES.get(target.pipeline, target.pipeline)
+    return text if recipe is None else _REQUANTIZE.sub(f"requantize{{recipe={recipe}}}", text)
 
 
 def parse_pipeline(text: str, target: Target | None = None) -> tuple[Pass, ...]:
-    """Return the passes of a pipeline, given by name or pass by pass.
+    """Return the passes of a pipeline, given by name or pass by pass; ``requantize`` stands for a recipe's passes.
 
     Raises:
-        UsageError: As :func:`parse_passes`.
+        UsageError: As :func:`parse_passes`, or there is no such recipe.
     """
-    return parse_passes(PIPELINES.get(text.strip(), text), PASSES, target)
+    return parse_passes(_REQUANTIZE.sub(_recipe_passes, PIPELINES.get(text.strip(), text)), PASSES, target)
+
+
+def _recipe_passes(match: re.Match[str]) -> str:
+    recipe = match[1] or "default"
+    if recipe not in RECIPES:
+        raise UsageError(f"no recipe is called {recipe!r} (possible: {', '.join(RECIPES)})")
+    return RECIPES[recipe]
 
 
 __all__ = [
     "PASSES",
     "PIPELINES",
     "RECIPES",
+    "AbsorbZeroPoints",
+    "AssignScales",
     "CalibratedPass",
     "Canonicalize",
+    "ClipWeights",
+    "CorrectBiases",
+    "CorrectWeights",
     "EliminateCommonSubexpressions",
     "EliminateDeadCode",
     "Exactness",
     "FoldBatchNormalization",
     "FoldQdq",
+    "FoldRoundingError",
     "Instruments",
     "Legalize",
     "LowerToInt",
     "Pass",
     "PassRecord",
+    "QuantizeBiases",
     "Recipe",
-    "Requantize",
+    "RoundWeights",
     "StripEdges",
+    "Symmetrize",
     "UsageError",
     "describe_options",
     "format_pass",

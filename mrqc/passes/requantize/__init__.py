@@ -1,5 +1,24 @@
 """Moving a quantized module to the scheme of a target."""
 
-from mrqc.passes.requantize.requantize import Requantize
+from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
+from mrqc.passes.requantize.assign_scales import AssignScales
+from mrqc.passes.requantize.correct_biases import CorrectBiases
+from mrqc.passes.requantize.quantize_biases import QuantizeBiases
+from mrqc.passes.requantize.requantize import RECIPES, Recipe
+from mrqc.passes.requantize.round_weights import RoundWeights
+from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError
+from mrqc.passes.requantize.symmetrize import Symmetrize
 
-__all__ = ["Requantize"]
+__all__ = [
+    "RECIPES",
+    "AbsorbZeroPoints",
+    "AssignScales",
+    "ClipWeights",
+    "CorrectBiases",
+    "CorrectWeights",
+    "FoldRoundingError",
+    "QuantizeBiases",
+    "Recipe",
+    "RoundWeights",
+    "Symmetrize",
+]

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from mrqc.analysis.scale_groups import ScaleGroups
 from mrqc.ir.op import Value
-from mrqc.passes.requantize.activations import ActivationRange
 from mrqc.passes.requantize.min_sum import MinSumProblem, minimize
+from mrqc.passes.requantize.plan import Demand
+from mrqc.passes.requantize.weight_scales import shift_scales
 from mrqc.passes.requantize.weights import WeightGrid
-from mrqc.targets import ActivationScheme, Target, WeightScheme
+from mrqc.targets import Target
 
 BINS = 96
 """Bins per octave: a bin is 0.72 % wide, and rounding a code below 128 hides half of that."""
@@ -40,89 +41,31 @@ class Contraction:
     input: Value
     output: Value
     weights: WeightGrid
-
-
-@dataclass(frozen=True, slots=True)
-class GroupDemand:
-    """What an exact group of activations asks of its scale.
-
-    Attributes:
-        range: The joint real range of its members.
-        preferred: A scale at which nothing is lost or that is required, if there is one.
-        required: Whether no other than the preferred scale will do.
-    """
-
-    range: ActivationRange
-    preferred: float | None = None
-    required: bool = False
-
-    def costs(self, scales: NDArray[np.float64], scheme: ActivationScheme) -> NDArray[np.float64]:
-        """Return the cost of each of ``scales``; those within half a bin of the preferred one count as it."""
-        costs = self.range.cost(scales, scheme)
-        if self.preferred is None:
-            return costs
-        hit = np.abs(np.log2(scales / self.preferred)) <= 0.5 / BINS
-        return np.where(hit, 0.0, math.inf if self.required else costs)
-
-
-def independent_scales(demands: Sequence[GroupDemand], scheme: ActivationScheme) -> list[float]:
-    """Return the scale of each exact group where multipliers are free: the preferred one, else min-max."""
-    return [demand.preferred or demand.range.scale(scheme) for demand in demands]
+    per_channel: bool
 
 
 def joint_scales(
-    groups: ScaleGroups, demands: Sequence[GroupDemand], contractions: Sequence[Contraction], target: Target
+    groups: ScaleGroups, demands: Sequence[Demand], contractions: Sequence[Contraction], target: Target
 ) -> list[float]:
     """Return the scale of each exact group such that every multiplier can be a power of two at the least total cost."""
     problem = MinSumProblem([np.zeros(BINS) for _ in range(groups.fraction_groups)])
     positions = np.arange(BINS) / BINS
     for index, demand in enumerate(demands):
         scales = 2.0 ** (positions + groups.offset[index])
-        problem.unary[groups.fraction_group[index]] += _best_octave(demand, scales, target.activation)[0]
+        problem.unary[groups.fraction_group[index]] += _best_octave(demand, scales)[0]
     edges = [_Edge.of(contraction, groups) for contraction in contractions]
     difference = (np.arange(BINS)[None, :] - np.arange(BINS)[:, None]) % BINS
     for edge in edges:
-        costs = edge.costs(target.weight)
+        costs = edge.costs(target)
         problem.add(edge.source, edge.sink, costs[difference])
     solution = np.asarray(minimize(problem), np.float64) / BINS
     fractions = _settle(solution, edges, _pins(groups, demands, solution))
     chosen: list[float] = []
     for index, demand in enumerate(demands):
         candidate = np.exp2([fractions[groups.fraction_group[index]] + groups.offset[index]])
-        chosen.append(float(_best_octave(demand, candidate, target.activation)[1][0]))
+        chosen.append(float(_best_octave(demand, candidate)[1][0]))
     _allow_shifts(chosen, groups, contractions, target)
     return chosen
-
-
-def weight_scales(weights: WeightGrid, input_scale: float, output_scale: float, target: Target) -> NDArray[np.float64]:
-    """Return the new weight scale, ``[1]`` or one for each output channel.
-
-    With free multipliers the file's own grid is kept unless another costs less; with powers of two the candidates are
-    ``output_scale / input_scale * 2**-n``, and the exponent is chosen by error, not by range (MRQ's weight clipping).
-    """
-    if target.requantize.only_shifts:
-        ratio = output_scale / input_scale
-        octaves = np.append(weights.useful_octaves(target.weight), 1.0)
-        own = weights.scales[:, None] if target.weight.is_per_channel else weights.base_scale
-        candidates = ratio * np.exp2(np.rint(np.log2(own / ratio)) + octaves)
-    elif target.weight.is_per_channel:
-        candidates = weights.scales[:, None] * _free_ratios()[None, :]
-    else:
-        low = math.log2(weights.scales.min() / weights.base_scale)
-        ratios = (
-            _free_ratios() if low == 0.0 else np.concatenate((_free_ratios(), np.exp2(np.arange(low, 0.0, 1 / 16))))
-        )
-        candidates = weights.base_scale * ratios
-    errors = weights.relative_errors(candidates, target.weight)
-    if target.weight.is_per_channel:
-        best = np.argmin(errors, axis=1)
-        return np.broadcast_to(candidates, errors.shape)[np.arange(len(best)), best]
-    return np.atleast_1d(candidates[int(np.argmin(errors.mean(axis=0)))])
-
-
-def _free_ratios() -> NDArray[np.float64]:
-    """Return ratios to the file's own scale, 1 first so that it wins a tie."""
-    return np.concatenate(([1.0], 1.0 - 0.01 * np.arange(1, 60), 1.0 + 0.01 * np.arange(1, 110)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +75,23 @@ class _Edge:
     source: int
     sink: int
     shift: float
-    weights: WeightGrid
+    contraction: Contraction
 
     @classmethod
     def of(cls, contraction: Contraction, groups: ScaleGroups) -> _Edge:
         source, sink = groups.group_of[contraction.input], groups.group_of[contraction.output]
         shift = groups.offset[sink] - groups.offset[source] - math.log2(contraction.weights.base_scale)
-        return cls(groups.fraction_group[source], groups.fraction_group[sink], shift, contraction.weights)
+        return cls(groups.fraction_group[source], groups.fraction_group[sink], shift, contraction)
 
-    def costs(self, scheme: WeightScheme) -> NDArray[np.float64]:
+    def costs(self, target: Target) -> NDArray[np.float64]:
         """Return the cost at each difference of bins, of the cheapest octave; near the own grid, at it."""
+        weights, scheme, per_channel = self.contraction.weights, target.weight, self.contraction.per_channel
         positions = (np.arange(BINS) / BINS + self.shift) % 1.0
         positions = np.where(np.minimum(positions, 1.0 - positions) <= 0.5 / BINS, 0.0, positions)
-        octaves = self.weights.useful_octaves(scheme)
-        candidates = self.weights.base_scale * np.exp2(positions[None, :] + octaves[:, None])
-        errors = self.weights.relative_errors(candidates.ravel(), scheme).reshape(-1, len(octaves), BINS)
-        return errors.min(axis=1).mean(axis=0) if scheme.is_per_channel else errors.mean(axis=0).min(axis=0)
+        octaves = weights.useful_octaves(scheme, per_channel)
+        candidates = weights.base_scale * np.exp2(positions[None, :] + octaves[:, None])
+        errors = weights.relative_errors(candidates.ravel(), scheme).reshape(-1, len(octaves), BINS)
+        return errors.min(axis=1).mean(axis=0) if per_channel else errors.mean(axis=0).min(axis=0)
 
     def residue(self, fractions: NDArray[np.float64]) -> float:
         """Return how far, in octaves between -0.5 and 0.5, the layer is from its own grid."""
@@ -155,16 +99,24 @@ class _Edge:
 
 
 def _best_octave(
-    demand: GroupDemand, scales: NDArray[np.float64], scheme: ActivationScheme
+    demand: Demand, scales: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return, for scales that count only modulo octaves, the least cost and the scale that has it."""
-    base = demand.preferred if demand.preferred is not None else demand.range.scale(scheme)
-    nearest = np.rint(np.log2(base / scales))
+    nearest = np.rint(np.log2(demand.least_scale / scales))
     candidates = scales * 2.0 ** (nearest + _EXPONENTS[:, None])
-    costs = demand.costs(candidates, scheme)
+    costs = _costs(demand, candidates)
     best = np.argmin(costs, axis=0)
     columns = np.arange(len(scales))
     return costs[best, columns], candidates[best, columns]
+
+
+def _costs(demand: Demand, scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the cost of each of ``scales``; those within half a bin of the preferred one count as it."""
+    costs = demand.storage.costs(demand.range, scales)
+    if demand.preferred is None:
+        return costs
+    hit = np.abs(np.log2(scales / demand.preferred)) <= 0.5 / BINS
+    return np.where(hit, 0.0, math.inf if demand.required else costs)
 
 
 def _allow_shifts(
@@ -179,7 +131,8 @@ def _allow_shifts(
         changed = False
         for contraction in contractions:
             source, sink = groups.group_of[contraction.input], groups.group_of[contraction.output]
-            weights = weight_scales(contraction.weights, scales[source], scales[sink], target)
+            ratio = scales[sink] / scales[source]
+            weights = shift_scales(contraction.weights, ratio, target.weight, contraction.per_channel)
             missing = least + round(math.log2(scales[source] * float(weights.max()) / scales[sink]))
             if missing > 0:
                 scales[sink] *= 2.0**missing
@@ -189,7 +142,7 @@ def _allow_shifts(
 
 
 def _pins(
-    groups: ScaleGroups, demands: Sequence[GroupDemand], solution: NDArray[np.float64]
+    groups: ScaleGroups, demands: Sequence[Demand], solution: NDArray[np.float64]
 ) -> Iterator[tuple[int, float]]:
     """Yield the fraction groups that the solution put on a member's preferred scale, with the exact number."""
     for index, demand in enumerate(demands):

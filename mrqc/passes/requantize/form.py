@@ -72,6 +72,16 @@ class LayerForm:
         assert quantization is not None
         return np.asarray(quantization.scales)
 
+    @property
+    def input_scale(self) -> float:
+        """The scale of its input."""
+        return scale_of(self.op.input.type.element)
+
+    @property
+    def output_scale(self) -> float:
+        """The scale of its result."""
+        return scale_of(self.op.element)
+
     def real_weights(self) -> Real:
         """Return the real weights before rounding, ``[O, …]``."""
         return real_constant(self.source)
@@ -80,6 +90,12 @@ class LayerForm:
         """Return the real bias, zeros where there is none."""
         channels = self.op.weight.type.shape[0]
         return np.zeros(channels) if self.bias is None else real_constant(self.bias)
+
+
+def scale_of(element: Element) -> float:
+    """Return the one scale of a quantized element."""
+    assert element.quantization is not None
+    return element.quantization.scale
 
 
 def constant_of(statement: Statement) -> Data:

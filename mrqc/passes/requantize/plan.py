@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mrqc.analysis.scale_groups import ScaleGroups, scale_groups
 from mrqc.errors import TargetError
@@ -51,11 +50,13 @@ class ActivationPlan:
         module: In the form of re-quantization.
         groups: Which activations are tied.
         demands: One for each exact group.
+        only_shifts: Whether scales may change by octaves only, once they are chosen.
     """
 
     module: Module
     groups: ScaleGroups
     demands: Sequence[Demand]
+    only_shifts: bool
 
     @classmethod
     def of(
@@ -63,8 +64,8 @@ class ActivationPlan:
         module: Module,
         target: Target,
         ranges: Mapping[str, ActivationRange],
-        centre: bool,
         own: Mapping[str, Element],
+        centre: bool | None = None,
     ) -> ActivationPlan:
         """Return the plan of a module.
 
@@ -72,8 +73,8 @@ class ActivationPlan:
             module: In the form of re-quantization.
             target: Whose schemes.
             ranges: The real range of activations by name; the module's own elements and clamps cut it.
-            centre: Whether zero points may be absorbed by biases.
             own: Elements of the original model, by name.
+            centre: Whether zero points may be absorbed by biases; None keeps to the groups that have one.
 
         Raises:
             TargetError: Ties of scales that contradict each other.
@@ -82,19 +83,20 @@ class ActivationPlan:
         if groups.conflicts:
             raise TargetError.collect(f"target {target.name} cannot run this model", groups.conflicts)
         found = activation_ranges(module, ranges)
-        centred = absorbable(module, groups.group_of) if centre and target.activation.symmetric else frozenset[int]()
+        centred = _centred(module, groups, target, centre)
         softmaxes = {
             groups.group_of[statement.result]
             for statement in module.graph.statements
             if isinstance(statement.op, nn.Softmax)
         }
         entries = {value.name for value in module.graph.inputs}
+        means = {groups.group_of[value] for link in mean_links(module, groups.group_of) for value in link}
         demands: list[Demand] = []
         for index, members in enumerate(groups.members):
             joint = found[members[0]]
             for value in members[1:]:
                 joint = joint.join(found[value])
-            storage = _storage(target, joint, index in centred)
+            storage = _storage(target, joint, index in centred and _may_meet_a_mean(joint, index, means))
             demand = Demand(joint, storage)
             if index in softmaxes:
                 demand = replace(demand, preferred=_softmax_scale(storage), required=True)
@@ -103,7 +105,7 @@ class ActivationPlan:
                 entry = next((value.name for value in members if value.name in entries), None)
                 demand = replace(demand, preferred=_lossless_scale(own.get(entry or ""), storage))
             demands.append(demand)
-        return cls(module, groups, demands)
+        return cls(module, groups, demands, target.requantize.only_shifts)
 
     def least_scales(self) -> list[float]:
         """Return the scale of each group where nothing is clipped."""
@@ -112,38 +114,65 @@ class ActivationPlan:
     def elements(self, scales: Sequence[float]) -> dict[str, Element]:
         """Return the element of each activation, by name, at the scales of the groups.
 
-        Where a mean joins two groups with zero points, both have the same real offset, or none has one.
+        Where a mean joins two groups with zero points, both have the same real offset: the scale behind it is raised
+        until that is a whole number of its codes.
         """
-        demands = list(self.demands)
-        links = list(mean_links(self.module, self.groups.group_of))
-        zero_points = [d.storage.zero_point(d.range, scale) for d, scale in zip(demands, scales, strict=True)]
-        for operand, result in links:
+        scales = list(scales)
+        zero_points = [
+            demand.storage.zero_point(demand.range, scale) for demand, scale in zip(self.demands, scales, strict=True)
+        ]
+        for operand, result in mean_links(self.module, self.groups.group_of):
             source, sink = self.groups.group_of[operand], self.groups.group_of[result]
-            if Zero.CENTRED not in (demands[source].storage.zero, demands[sink].storage.zero):
-                continue
-            offset = zero_points[source] * scales[source] / scales[sink]
-            if abs(offset - round(offset)) > 1e-6 or not _is_code(round(offset), demands[sink].storage):
-                raise AssertionError(f"the mean {result} shifts its zero point by {offset}")
-            zero_points[sink] = round(offset)
+            if self.demands[sink].storage.zero is Zero.CENTRED:
+                offset = zero_points[source] * scales[source]
+                zero_points[sink], scales[sink] = self._behind_mean(offset, sink, scales[sink])
         return {
-            value.name: Element.per_tensor(demands[group].storage.dtype, scales[group], zero_points[group])
+            value.name: Element.per_tensor(self.demands[group].storage.dtype, scales[group], zero_points[group])
             for value, group in self.groups.group_of.items()
         }
 
+    def _behind_mean(self, offset: float, group: int, scale: float) -> tuple[int, float]:
+        """Return zero point and scale, near ``scale``, at which a real offset is a whole number of codes."""
+        storage = self.demands[group].storage
+        if not self.only_shifts:
+            code = int(np.clip(np.rint(offset / scale), storage.minimum, -1))
+            return code, offset / code
+        while abs(offset / scale - round(offset / scale)) > 1e-6 or offset / scale < storage.minimum - 0.5:
+            scale *= 2.0
+            assert abs(offset) >= scale, f"no whole number of codes at any scale for the offset {offset}"
+        return round(offset / scale), scale
 
-def _is_code(code: int, storage: Storage) -> bool:
-    return storage.minimum <= code <= storage.maximum
+
+def _centred(module: Module, groups: ScaleGroups, target: Target, centre: bool | None) -> frozenset[int]:
+    """Return the groups whose zero points biases absorb."""
+    # A narrow bias register has no room for a zero point times the sum of a channel's weights.
+    if centre is False or not target.activation.symmetric or target.bias.bits < 32:
+        return frozenset()
+    possible = absorbable(module, groups.group_of)
+    if centre:
+        return possible
+    shifted = {
+        group
+        for value, group in groups.group_of.items()
+        if value.type.quantization is not None and not value.type.quantization.is_symmetric
+    }
+    return possible & shifted
 
 
 def _storage(target: Target, range_: ActivationRange, centred: bool) -> Storage:
     """Return the storage that a target has for a range."""
     scheme = target.activation
-    dtype = scheme.storage
+    dtype = scheme.storage_for(range_.low >= 0.0)
     if not scheme.symmetric:
-        return Storage(dtype, scheme.minimum, scheme.maximum, Zero.FREE)
-    if centred and dtype.bytes == 1:
-        return Storage(dtype, scheme.minimum, scheme.maximum, Zero.CENTRED)
-    return Storage(dtype, scheme.minimum, scheme.maximum, Zero.FIXED)
+        return Storage(dtype, *scheme.code_range(dtype), Zero.FREE)
+    if centred and dtype is DType.I8:
+        return Storage(dtype, *scheme.code_range(dtype), Zero.CENTRED)
+    return Storage(dtype, *scheme.code_range(dtype), Zero.FIXED)
+
+
+def _may_meet_a_mean(range_: ActivationRange, group: int, means: set[int]) -> bool:
+    """Whether a group's zero point survives a mean: its real offset is a multiple of many powers of two."""
+    return group not in means or range_.low >= 0.0
 
 
 def _softmax_scale(storage: Storage) -> float:
@@ -159,5 +188,3 @@ def _lossless_scale(element: Element | None, storage: Storage) -> float | None:
     low, high = element.dtype.minimum - quantization.zero_point, element.dtype.maximum - quantization.zero_point
     return quantization.scale if storage.holds(low, high) and np.isfinite(quantization.scale) else None
 
-
-Scales = NDArray[np.float64]

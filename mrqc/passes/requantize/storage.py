@@ -55,11 +55,9 @@ class Storage:
         if self.zero is Zero.FIXED:
             return 0
         low, high = min(range_.low, 0.0), max(range_.high, 0.0)
-        if high - low > scale * (self.maximum - self.minimum + 0.5):
-            # The range is cut: the end that is no limit of the model loses, a ReLU's zero stays a code.
-            anchored = self.minimum if low == 0.0 else self.maximum if high == 0.0 else None
-            if anchored is not None:
-                return anchored
+        # The zero of a ReLU is the end of the codes: whatever is cut off or left over is at the other end.
+        if low == 0.0 or high == 0.0:
+            return self.minimum if low == 0.0 else self.maximum
         middle = 0.5 * (self.minimum + self.maximum) - 0.5 * (low + high) / scale
         return int(np.clip(np.rint(middle), self.minimum, self.maximum))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal, cast
 
+import numpy as np
+
 from mrqc.ir.graph import Module, Output, Statement
 from mrqc.ir.op import Op, Value
 from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
 from mrqc.ops import nn
 from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
-from mrqc.passes.requantize.form import Layer
+from mrqc.passes.requantize.form import Layer, float_constant
 
 QUANTIZED = "quantized"
 """Behind the name of a constant or of an edge: the same in the target's scheme."""
@@ -57,6 +59,10 @@ class _Restructuring:
         location = {} if statement is None else {"location": statement.location}
         return self._builder.emit(op, name=f"{old.name}_{QUANTIZED}", **location)
 
+    def _zero_bias(self, statement: Statement) -> Value:
+        zeros = np.zeros(statement.result.type.shape[-1])
+        return self._builder.emit(float_constant(zeros), statement.location, f"{statement.result.name}_bias")
+
     def _restructure(self, statement: Statement) -> None:
         source, old, builder = statement.op, statement.result, self._builder
         if isinstance(source, nn.Constant):
@@ -66,8 +72,8 @@ class _Restructuring:
                 builder.bind(old, self._quantized(old, old, statement))
             return
         op = source.map_operands(builder.lookup)
-        if isinstance(source, Layer) and source.bias is not None:
-            op = replace(cast(Layer, op), bias=source.bias)
+        if isinstance(source, Layer):
+            op = replace(cast(Layer, op), bias=source.bias or self._zero_bias(statement))
         if not old.type.element.is_quantized:
             builder.append(Statement((replace(old, type=op.infer()[0]),), op, statement.location))
             return

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from mrqc.errors import Diagnostic, InputError, TargetError
-from mrqc.ir.dtype import DType
 from mrqc.ir.graph import Module
 from mrqc.ir.types import Element
 from mrqc.ops import nn
@@ -18,6 +15,7 @@ from mrqc.passes.requantize.activations import activation_ranges
 from mrqc.passes.requantize.form import Edits, Layer, along_channels, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
 from mrqc.passes.requantize.structure import restructured
+from mrqc.passes.requantize.weight_scales import min_max_scales
 from mrqc.targets import Target
 
 
@@ -55,19 +53,21 @@ class Symmetrize(Pass):
         ranges = {value.name: range_ for value, range_ in activation_ranges(module).items()}
         own = {value.name: value.type.element for value in module.graph.values()}
         module = restructured(module, self.io)
-        plan = ActivationPlan.of(module, self.target, ranges, self.centre, own)
+        plan = ActivationPlan.of(module, self.target, ranges, own, self.centre)
         return edited(module, Edits({**plan.elements(plan.least_scales()), **self._weights(module)}))
 
     def _weights(self, module: Module) -> dict[str, Element]:
         """Return the elements of rounded weights, by name, at min-max scales."""
         scheme = self.target.weight
-        found: dict[str, Element] = {}
-        for layer in layers_of(module):
-            reals = np.abs(layer.real_weights()).reshape(layer.op.weight.type.shape[0], -1).max(axis=1)
-            greatest = reals if scheme.is_per_channel else reals.max(keepdims=True)
-            scales = np.where(greatest > 0, greatest, 1.0) / scheme.maximum
-            found[layer.op.weight.name] = Element(DType(scheme.dtype), along_channels(scales))
-        return found
+        return {
+            layer.op.weight.name: Element(
+                scheme.storage,
+                along_channels(
+                    min_max_scales(layer.real_weights(), scheme, scheme.is_per_channel_for(layer.op.mnemonic))
+                ),
+            )
+            for layer in layers_of(module)
+        }
 
 
 def _unquantized(module: Module) -> Iterator[Diagnostic]:

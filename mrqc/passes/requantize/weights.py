@@ -60,14 +60,14 @@ class WeightGrid:
         """Whether all channels share one scale."""
         return bool(np.all(self.scales == self.scales[0]))
 
-    def useful_octaves(self, scheme: WeightScheme) -> NDArray[np.float64]:
+    def useful_octaves(self, scheme: WeightScheme, per_channel: bool) -> NDArray[np.float64]:
         """Return the exponents n, up to 0, for which a scale of ``base_scale * 2**n`` does not cut most weights off.
 
         A grid finer than the file's own is no worse and fits more easily, if the largest code leaves room for it.
         """
         reach = np.abs(self.codes).max(axis=tuple(range(1, self.codes.ndim))) * self.scales / self.base_scale
         spread = reach[reach > 0]
-        smallest = float(spread.min() if scheme.is_per_channel else spread.max()) if len(spread) else 1.0
+        smallest = float(spread.min() if per_channel else spread.max()) if len(spread) else 1.0
         return np.arange(min(math.floor(math.log2(smallest / scheme.maximum)) - 1.0, -1.0), 1.0)
 
     def relative_errors(self, scales: NDArray[np.float64], scheme: WeightScheme) -> NDArray[np.float64]:

@@ -1,0 +1,132 @@
+"""``absorb-zero-points``: tensors with a zero point become tensors without, and biases take up the difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
+
+import numpy as np
+
+from mrqc.errors import Diagnostic, TargetError
+from mrqc.ir.data import Data
+from mrqc.ir.graph import Module, Statement
+from mrqc.ir.op import Op, Value
+from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
+from mrqc.ir.types import Element
+from mrqc.ops import nn
+from mrqc.passes.definition import Exactness, Pass
+from mrqc.passes.requantize.form import Layer, real_constant
+from mrqc.targets import Target
+
+
+@dataclass(frozen=True)
+class AbsorbZeroPoints(Pass):
+    """Give every activation zero point 0 without changing a code, on a symmetric target.
+
+    A tensor with scale s and zero point z is read anew as the tensor plus ``s z``. The layer that makes it adds ``s z``
+    to its bias; the layers that use it, which have no padding, take ``s z`` times the sum of a channel's weights from
+    theirs. With shifts as multipliers both are whole numbers (docs/requantization.md equation 11).
+
+    Attributes:
+        target: Whether it is symmetric, and its bias register.
+    """
+
+    name: ClassVar[str] = "absorb-zero-points"
+    summary: ClassVar[str] = "move the zero points of activations into biases"
+    exactness: ClassVar[Exactness] = "lossy"
+    target: Target
+
+    def __call__(self, module: Module) -> Module:
+        """Return the module without zero points.
+
+        Raises:
+            TargetError: Biases that do not fit the register any more, all of them.
+        """
+        if not self.target.activation.symmetric:
+            return module
+        return _Absorption(module, self.target).run()
+
+
+class _Absorption:
+    def __init__(self, module: Module, target: Target) -> None:
+        self._module = module
+        self._target = target
+        self._builder = GraphBuilder(value.name for value in module.graph.values())
+        self._findings: list[Diagnostic] = []
+
+    def run(self) -> Module:
+        graph, builder = self._module.graph, self._builder
+        if all(_offset(value) == 0.0 for value in graph.values()):
+            return self._module
+        kept = {*graph.inputs, *graph.output_values}
+        for value in graph.inputs:
+            builder.adopt_input(value)
+        for statement in graph.statements:
+            old = statement.result
+            op = statement.op.map_operands(builder.lookup)
+            if isinstance(statement.op, Layer):
+                op = self._layer(statement.op, cast(Layer, op), statement)
+            elif not isinstance(op, nn.Constant | nn.Quantize):
+                op = _shifted(op, old)
+            if old not in kept and not isinstance(op, nn.Constant | nn.Quantize) and hasattr(op, "element"):
+                op = replace(cast(Any, op), element=_without_zero_point(old))
+            new = replace(old, type=op.infer()[0])
+            builder.append(Statement((new,), op, statement.location))
+            builder.bind(old, new)
+        if self._findings:
+            raise TargetError.collect(f"target {self._target.name} cannot run this model", self._findings)
+        return without_dead_statements(self._module.with_graph(builder.finish(graph.outputs)))
+
+    def _layer(self, old: Layer, op: Layer, statement: Statement) -> Layer:
+        """Return a layer whose bias holds the zero points of its input and of its result."""
+        before, after = _offset(old.input), _offset(statement.result)
+        if before == 0.0 and after == 0.0:
+            return op
+        definitions = self._module.graph.definitions
+        assert old.bias is not None
+        bias = definitions[old.bias]
+        weights = real_constant(definitions[old.weight])
+        sums = weights.reshape(len(weights), -1).sum(axis=1)
+        real = real_constant(bias) - before * sums + after
+        element = bias.result.type.element
+        assert element.quantization is not None
+        codes = np.rint(real / np.asarray(element.quantization.scales))
+        if np.abs(codes).max() >= 1 << (self._target.bias.bits - 1):
+            self._findings.append(
+                Diagnostic(
+                    f"a bias of {np.abs(codes).max():.0f} with zero points does not fit (bias.bits)",
+                    str(statement.location),
+                    "symmetrize{centre=false}",
+                )
+            )
+            return op
+        constant = nn.Constant(Data.of(codes.astype(np.int64), element.dtype), element)
+        value = self._builder.emit(constant, bias.location, f"{old.bias.name}_absorbed")
+        return replace(op, bias=value, clamp=(op.clamp[0] + after, op.clamp[1] + after))
+
+
+def _offset(value: Value) -> float:
+    """Return what the tensor is read anew with added: scale times zero point of a per-tensor activation."""
+    quantization = value.type.quantization
+    if quantization is None or not quantization.is_per_tensor:
+        return 0.0
+    return quantization.scale * quantization.zero_point
+
+
+def _without_zero_point(value: Value) -> Element:
+    quantization = value.type.quantization
+    assert quantization is not None
+    return Element.per_tensor(value.type.dtype, quantization.scale) if quantization.is_per_tensor else value.type.element
+
+
+def _shifted(op: Op, old: Value) -> Op:
+    """Return an op that moves codes, with its real numbers shifted as its operand is."""
+    offset = _offset(old)
+    if offset == 0.0:
+        return op
+    if isinstance(op, nn.Pad):
+        return replace(op, value=op.value + offset)
+    if hasattr(op, "clamp"):
+        clamp: tuple[float, float] = cast(Any, op).clamp
+        return replace(cast(Any, op), clamp=(clamp[0] + offset, clamp[1] + offset))
+    return op

@@ -1,0 +1,56 @@
+"""``assign-scales``: one scale for each group of tied activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from mrqc.calibration import Teacher
+from mrqc.ir.graph import Module
+from mrqc.passes.definition import CalibratedPass, Exactness
+from mrqc.passes.requantize.activations import activation_ranges
+from mrqc.passes.requantize.assignment import Contraction, joint_scales
+from mrqc.passes.requantize.form import Edits, edited, layers_of
+from mrqc.passes.requantize.plan import ActivationPlan
+from mrqc.targets import Target
+
+
+@dataclass(frozen=True)
+class AssignScales(CalibratedPass):
+    """Choose the scales of all activations.
+
+    Attributes:
+        target: Its multipliers decide what ``auto`` is.
+        method: ``min-max``: nothing is clipped. ``joint``: all together, so that every multiplier can be a power of
+            two at the least cost to activations and weights (docs/requantization.md equations 6 to 8). ``auto``:
+            ``joint`` where the target only shifts, else ``min-max``.
+    """
+
+    name: ClassVar[str] = "assign-scales"
+    summary: ClassVar[str] = "choose the scales of activations, jointly where multipliers are powers of two"
+    exactness: ClassVar[Exactness] = "lossy"
+    target: Target
+    method: Literal["auto", "min-max", "joint"] = "auto"
+
+    def run(self, module: Module, teacher: Teacher) -> Module:
+        """Return the module at the new scales.
+
+        Raises:
+            TargetError: Ties of scales that contradict each other.
+        """
+        ranges = {value.name: range_ for value, range_ in activation_ranges(teacher.module).items()}
+        own = {value.name: value.type.element for value in teacher.module.graph.values()}
+        plan = ActivationPlan.of(module, self.target, ranges, own)
+        is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
+        if not is_joint:
+            return edited(module, Edits(plan.elements(plan.least_scales())))
+        contractions = [
+            Contraction(
+                layer.op.input,
+                layer.statement.result,
+                layer.grid,
+                self.target.weight.is_per_channel_for(layer.op.mnemonic),
+            )
+            for layer in layers_of(module)
+        ]
+        return edited(module, Edits(plan.elements(joint_scales(plan.groups, plan.demands, contractions, self.target))))

@@ -1,0 +1,106 @@
+"""``correct-weights``, ``fold-rounding-error`` and ``clip-weights``: the scale that weights are rounded to."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from mrqc.ir.graph import Module
+from mrqc.ir.types import Element
+from mrqc.passes.definition import Exactness, Pass
+from mrqc.passes.requantize.form import Edits, LayerForm, Real, along_channels, edited, layers_of
+from mrqc.passes.requantize.weight_scales import (
+    better_scales,
+    coarse_enough,
+    free_scales,
+    min_max_scales,
+    own_scales,
+    shift_scales,
+)
+from mrqc.targets import Target
+
+
+@dataclass(frozen=True)
+class _ScalesWeights(Pass):
+    """Gives the rounding of each layer's weights another scale."""
+
+    exactness: ClassVar[Exactness] = "lossy"
+    target: Target
+
+    def __call__(self, module: Module) -> Module:
+        """Return the module with new weight scales."""
+        elements: dict[str, Element] = {}
+        for layer in layers_of(module):
+            if layer.rounding is None:
+                continue
+            scales = self._scales(layer)
+            bits = min(self.target.bias.bits, 32)
+            if len(scales) > 1 or bits < 32:
+                scales = coarse_enough(scales, layer.real_bias() / layer.input_scale, bits)
+            elements[layer.op.weight.name] = replace(layer.element, quantization=along_channels(scales))
+        return edited(module, Edits(elements))
+
+    def _per_channel(self, layer: LayerForm) -> bool:
+        return self.target.weight.is_per_channel_for(layer.op.mnemonic)
+
+    @abstractmethod
+    def _scales(self, layer: LayerForm) -> Real:
+        """Return the new scales of a layer's weights."""
+
+
+@dataclass(frozen=True)
+class CorrectWeights(_ScalesWeights):
+    """Round the real weights once, on the grid that they are on already if that costs less than the min-max one.
+
+    The integers of the file less their zero point are codes of the target at the same scale, but for a few that are
+    clipped; any other scale rounds every weight a second time (MRQ, arXiv 2308.01867, corrects weights from their real
+    values; docs/requantization.md equation 4).
+    """
+
+    name: ClassVar[str] = "correct-weights"
+    summary: ClassVar[str] = "keep the grid that the file's weights are on"
+
+    def _scales(self, layer: LayerForm) -> Real:
+        scheme, per_channel = self.target.weight, self._per_channel(layer)
+        grid = layer.grid
+        options = [own_scales(grid, per_channel), min_max_scales(layer.real_weights(), scheme, per_channel)]
+        return better_scales(grid, options, scheme, per_channel)
+
+
+@dataclass(frozen=True)
+class FoldRoundingError(_ScalesWeights):
+    """Move what a multiplier is off its nearest power of two into the scale of the weights, and round them anew.
+
+    ``M = P 2^-n`` becomes ``2^-n`` with ``s_w* = s_w / P`` (MRQ, arXiv 2308.01867; docs/requantization.md equation 5).
+    Nothing changes on a target with free multipliers.
+    """
+
+    name: ClassVar[str] = "fold-rounding-error"
+    summary: ClassVar[str] = "make every multiplier a power of two by the scale of the weights"
+
+    def _scales(self, layer: LayerForm) -> Real:
+        if not self.target.requantize.only_shifts:
+            return layer.weight_scales
+        ratio = layer.output_scale / layer.input_scale
+        return ratio * np.exp2(np.rint(np.log2(layer.weight_scales / ratio)))
+
+
+@dataclass(frozen=True)
+class ClipWeights(_ScalesWeights):
+    """Choose the scale of the weights by their error, clipping included, not by their range.
+
+    A smaller scale than the range asks for saturates outliers and serves all other weights better (MRQ's weight
+    clipping; docs/requantization.md equation 9). On a target that only shifts, it is smaller or larger by octaves.
+    """
+
+    name: ClassVar[str] = "clip-weights"
+    summary: ClassVar[str] = "choose the scale of weights by error, saturating outliers"
+
+    def _scales(self, layer: LayerForm) -> Real:
+        scheme, per_channel = self.target.weight, self._per_channel(layer)
+        if self.target.requantize.only_shifts:
+            return shift_scales(layer.grid, layer.output_scale / layer.input_scale, scheme, per_channel)
+        return free_scales(layer.grid, scheme, per_channel)

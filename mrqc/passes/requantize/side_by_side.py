@@ -1,0 +1,245 @@
+"""Running a module that is being re-quantized beside the original, layer by layer, on the same samples.
+
+All samples advance together, so that a layer can be changed once everything in front of it is final. Only arrays that
+something still needs are held, as codes: a few times the greatest activation for each sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrqc.backends.reference import ReferenceProgram, kernel_of
+from mrqc.backends.reference.grid import Grid, real_values
+from mrqc.calibration import Teacher
+from mrqc.ir.graph import Module, Statement
+from mrqc.ir.op import Value
+from mrqc.ir.types import FLOAT
+from mrqc.ops import nn
+from mrqc.passes.requantize.form import Edits, LayerForm, Real, edited, layers_of
+
+Array: TypeAlias = NDArray[Any]
+
+SLICE = 8
+"""Samples that run at a time. Fixed, so that nothing depends on how samples are batched elsewhere."""
+
+
+class _Progress:
+    """One of the two programs: which values are there, and until when."""
+
+    def __init__(self, module: Module, batches: list[dict[str, Array]]) -> None:
+        program = ReferenceProgram(module)
+        self.module = module
+        self.known: dict[Value, Array] = dict(program.known)
+        self.values: dict[str, Array] = {
+            value.name: np.concatenate([batch[value.name] for batch in batches]) for value in module.graph.inputs
+        }
+        self._stackable = program.batches_per_slice > 1
+        self._extents = {value.name: max(1, value.type.shape[0]) for value in module.graph.inputs if value.type.shape}
+        self._batches = next(
+            (len(self.values[name]) // extent for name, extent in self._extents.items()), len(batches)
+        )
+
+    def run(self, statement: Statement, dtype: Any = None) -> Array:
+        """Return the result of a statement for all samples, in another dtype if one is given."""
+        kernel = kernel_of(statement, self.known)
+        operands = [(self.known.get(value), value) for value in statement.op.operands]
+        size = SLICE if self._stackable else 1
+        parts: list[Array] = []
+        for first in range(0, self._batches, size):
+            count = min(size, self._batches - first)
+            arrays = (self._slice(value, first, count) if known is None else known for known, value in operands)
+            part = kernel(*arrays)
+            parts.append(part if dtype is None else part.astype(dtype))
+        return np.concatenate([np.atleast_1d(part) for part in parts]) if len(parts) > 1 else parts[0]
+
+    def _slice(self, value: Value, first: int, count: int) -> Array:
+        extent = value.type.shape[0] if value.type.shape else 1
+        return self.values[value.name][first * extent : (first + count) * extent]
+
+
+@dataclass(frozen=True)
+class LayerSamples:
+    """What reaches one layer, and what should leave it.
+
+    Attributes:
+        layer: The layer of the module that is being re-quantized, with the constants that it has so far.
+        input: Codes of its input, all samples.
+        original: The layer of the original, None where there is none of that name.
+        original_input: Codes of the original's input to it.
+        original_output: Codes of the original's result.
+        sums: Real values of the layer's result before clamp and rounding, as it stands.
+    """
+
+    layer: LayerForm
+    input: Array
+    original: Statement | None
+    original_input: Array | None
+    original_output: Array | None
+    sums: Callable[[], Array]
+
+    def target(self, positions: NDArray[np.int64]) -> Real:
+        """Return the original's real results at some positions, ``[positions, channels]``."""
+        assert self.original is not None
+        assert self.original_output is not None
+        type_ = self.original.result.type
+        rows = self.original_output.reshape(-1, self.original_output.shape[-1])[positions]
+        return real_values(rows, type_)
+
+
+LayerChange: TypeAlias = Callable[[LayerSamples], Mapping[str, nn.Constant]]
+"""Given a layer, return new constants by name; they are in force from this layer on."""
+
+
+def change_layers(module: Module, teacher: Teacher, description: str, change: LayerChange) -> Module:
+    """Return the module after ``change`` has seen every layer, each behind the layers that are changed already.
+
+    Args:
+        module: In the form of re-quantization.
+        teacher: The original, with its samples.
+        description: What progress is reported as.
+        change: Called for each layer in order.
+    """
+    walk = _Walk(module, teacher)
+    layers = {layer.name: layer for layer in layers_of(module)}
+    changed: dict[str, nn.Constant] = {}
+    total = len(module.graph.statements)
+    for index, statement in enumerate(module.graph.statements):
+        teacher.progress(description, index, total)
+        if statement.result in walk.student.known:
+            continue
+        name = statement.result.name
+        walk.advance_original(name)
+        if name in layers:
+            constants = change(walk.layer_samples(layers[name]))
+            changed.update(constants)
+            walk.replace_constants(layers[name], constants)
+        walk.compute(statement)
+        walk.release(index)
+    teacher.progress(description, total, total)
+    return edited(module, Edits(constants=changed))
+
+
+class _Walk:
+    """The state of both programs between two statements."""
+
+    def __init__(self, module: Module, teacher: Teacher) -> None:
+        self._module = module
+        self.student = _Progress(module, list(teacher.samples.batches_for(module)))
+        self.original = _Progress(teacher.module, list(teacher.samples.batches_for(teacher.module)))
+        self._pending = [s for s in teacher.module.graph.statements if s.result not in self.original.known]
+        self._definitions = {statement.result.name: statement for statement in teacher.module.graph.statements}
+        self._last_use = _last_uses(module)
+        self._original_uses = _uses(teacher.module)
+        self._done: set[str] = set()
+        self._sums: Array | None = None
+
+    def advance_original(self, name: str) -> None:
+        """Run the original up to the value of that name, if it has one."""
+        if name not in self._definitions or name in self.original.values:
+            return
+        while self._pending:
+            statement = self._pending.pop(0)
+            self.original.values[statement.result.name] = self.original.run(statement)
+            self._done.add(statement.result.name)
+            if statement.result.name == name:
+                return
+
+    def layer_samples(self, layer: LayerForm) -> LayerSamples:
+        """Return what reaches a layer."""
+        original = self._definitions.get(layer.name)
+        original_input = None
+        if original is not None and original.op.operands:
+            original_input = self.original.values.get(original.op.operands[0].name)
+        return LayerSamples(
+            layer,
+            self.student.values[layer.op.input.name],
+            original,
+            original_input,
+            self.original.values.get(layer.name),
+            lambda: self._layer_sums(layer.statement),
+        )
+
+    def replace_constants(self, layer: LayerForm, constants: Mapping[str, nn.Constant]) -> None:
+        """Put new constants of a layer in force."""
+        for operand in layer.op.operands[1:]:
+            if operand.name not in constants:
+                continue
+            new = constants[operand.name]
+            if self._sums is not None and operand is layer.op.bias:
+                # The sums only shift: they need not be computed again.
+                change = _real(new) - layer.real_bias()
+                self._sums += change.astype(np.float32)
+            else:
+                self._sums = None
+            self.student.known[operand] = new.value.array
+
+    def _layer_sums(self, statement: Statement) -> Array:
+        if self._sums is None:
+            op = replace(cast(Any, statement.op), element=FLOAT, clamp=nn.UNBOUNDED)
+            unrounded = Statement(statement.results, op, statement.location)
+            self._sums = self.student.run(unrounded, np.float32)
+        return self._sums
+
+    def compute(self, statement: Statement) -> None:
+        """Run a statement of the module as it is now."""
+        if self._sums is None:
+            result = self.student.run(statement)
+        else:
+            op = cast(Any, statement.op)
+            grid = Grid(op.element, self._sums.ndim, op.clamp)
+            slices = (self._sums[first : first + SLICE] for first in range(0, len(self._sums), SLICE))
+            result = np.concatenate([grid.encode(part / grid.unit) for part in slices])
+            self._sums = None
+        self.student.values[statement.result.name] = result
+
+    def release(self, index: int) -> None:
+        """Give up what nothing needs after the statement of that index."""
+        for name in [name for name in self.student.values if self._last_use.get(name, -1) <= index]:
+            del self.student.values[name]
+        for name in [name for name in self.original.values if name in self._done or name in self._original_uses]:
+            if self._original_uses.get(name, set()) <= self._done and self._is_past(name, index):
+                del self.original.values[name]
+
+    def _is_past(self, name: str, index: int) -> bool:
+        """Whether no later layer of the module looks at a value of the original."""
+        users = self._original_uses.get(name, set())
+        later = {statement.result.name for statement in self._module.graph.statements[index + 1 :]}
+        return name not in later and users.isdisjoint(later)
+
+
+def _last_uses(module: Module) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for index, statement in enumerate(module.graph.statements):
+        found.update({operand.name: index for operand in statement.op.operands})
+        found.setdefault(statement.result.name, index)
+    return found
+
+
+def _uses(module: Module) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {value.name: set() for value in module.graph.values()}
+    for statement in module.graph.statements:
+        for operand in statement.op.operands:
+            found[operand.name].add(statement.result.name)
+    return found
+
+
+def _real(constant: nn.Constant) -> Real:
+    quantization = constant.element.quantization
+    array = constant.value.array
+    return array.astype(np.float64) if quantization is None else quantization.dequantize(array)
+
+
+def positions_of(count: int, wanted: int) -> NDArray[np.int64]:
+    """Return at most ``wanted`` of ``count`` positions, evenly spread, always the same."""
+    return np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)
+
+
+def real_input(samples: LayerSamples) -> Iterator[Real]:
+    """Yield the real input of a layer, a slice of samples at a time."""
+    for first in range(0, len(samples.input), SLICE):
+        yield real_values(samples.input[first : first + SLICE], samples.layer.op.input.type)
