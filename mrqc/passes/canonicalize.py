@@ -111,7 +111,7 @@ def _keeps_codes(op: Op) -> bool:
     if isinstance(op, nn.Concat | int_ops.Concat):
         return len(op.inputs) == 1 and op.element == op.inputs[0].type.element
     if isinstance(op, nn.Relabel):
-        return set(op.factors) == {1.0}
+        return set(op.factors) == {1.0} and op.zero_point_shift == 0
     if isinstance(op, nn.Quantize | int_ops.Relabel):
         return op.element == op.input.type.element
     if isinstance(op, nn.Clip):

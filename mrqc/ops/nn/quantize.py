@@ -51,12 +51,14 @@ class Dequantize(Op):
 class Relabel(Op):
     """``input * factor``: the same codes at other scales, without rounding; floats are multiplied.
 
-    With more than one factor there is one for each index of the last axis.
+    With more than one factor there is one for each index of the last axis. Zero points, of codes, may move too: the
+    result is then ``(input - scale * zero_point_shift) * factor``.
     """
 
     mnemonic: ClassVar[str] = "nn.relabel"
     input: Value
     factors: tuple[float, ...]
+    zero_point_shift: int = 0
 
     def problems(self) -> Iterator[str]:
         """Yield the broken rules."""
@@ -67,6 +69,8 @@ class Relabel(Op):
             yield f"{len(self.factors)} factors for an input of shape {list(shape)}"
         if any(not (math.isfinite(factor) and factor > 0) for factor in self.factors):
             yield "factors must be positive and finite"
+        if self.zero_point_shift and quantization is None:
+            yield "floats have no zero point to shift"
         if len(self.factors) > 1 and quantization is not None and quantization.axis not in (None, len(shape) - 1):
             yield "factors along the last axis meet scales along another one"
 
@@ -78,7 +82,8 @@ class Relabel(Op):
         count = max(len(self.factors), len(quantization.scales))
         factors = self.factors * (count // len(self.factors))
         scales = quantization.scales * (count // len(quantization.scales))
-        zero_points = quantization.zero_points * (count // len(quantization.zero_points))
+        zero_points = tuple(z + self.zero_point_shift for z in quantization.zero_points)
+        zero_points *= count // len(zero_points)
         axis = type_.rank - 1 if len(self.factors) > 1 else quantization.axis
         products = tuple(scale * factor for scale, factor in zip(scales, factors, strict=True))
         return (type_.with_element(Element(type_.dtype, Quantization(products, zero_points, axis))),)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mrqc.errors import Diagnostic, TargetError
 from mrqc.ir.data import Data
-from mrqc.ir.graph import Module, Statement
+from mrqc.ir.graph import Module, Output, Statement
 from mrqc.ir.op import Op, Value
 from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
 from mrqc.ir.types import Element
@@ -58,24 +58,42 @@ class _Absorption:
         graph, builder = self._module.graph, self._builder
         if all(_offset(value) == 0.0 for value in graph.values()):
             return self._module
-        kept = {*graph.inputs, *graph.output_values}
         for value in graph.inputs:
             builder.adopt_input(value)
+            builder.bind(value, self._relabelled(value, -_zero_point(value)))
         for statement in graph.statements:
-            old = statement.result
-            op = statement.op.map_operands(builder.lookup)
-            if isinstance(statement.op, Layer):
-                op = self._layer(statement.op, cast(Layer, op), statement)
-            elif not isinstance(op, nn.Constant | nn.Quantize):
-                op = _shifted(op, old)
-            if old not in kept and not isinstance(op, nn.Constant | nn.Quantize) and hasattr(op, "element"):
-                op = replace(cast(Any, op), element=_without_zero_point(old))
-            new = replace(old, type=op.infer()[0])
-            builder.append(Statement((new,), op, statement.location))
-            builder.bind(old, new)
+            self._absorb(statement)
         if self._findings:
             raise TargetError.collect(f"target {self._target.name} cannot run this model", self._findings)
-        return without_dead_statements(self._module.with_graph(builder.finish(graph.outputs)))
+        outputs = [
+            Output(output.name, self._relabelled(builder.lookup(output.value), _zero_point(output.value), output.name))
+            for output in graph.outputs
+        ]
+        return without_dead_statements(self._module.with_graph(builder.finish(outputs)))
+
+    def _relabelled(self, value: Value, shift: int, name: str | None = None) -> Value:
+        """Return the codes of a value, read with another zero point."""
+        if shift == 0:
+            return value
+        return self._builder.emit(nn.Relabel(value, (1.0,), shift), name=f"{name or value.name}_relabelled")
+
+    def _absorb(self, statement: Statement) -> None:
+        builder, old, source = self._builder, statement.result, statement.op
+        if isinstance(source, nn.Quantize):
+            # At the edge of the graph: in front of it and behind it the host knows zero points.
+            (operand,) = source.operands
+            op = replace(source, input=self._relabelled(builder.lookup(operand), _zero_point(operand)))
+        elif isinstance(source, nn.Constant):
+            op = source
+        elif isinstance(source, Layer):
+            op = self._layer(source, cast(Layer, source.map_operands(builder.lookup)), statement)
+        else:
+            op = _shifted(source.map_operands(builder.lookup), old)
+        if not isinstance(op, nn.Constant | nn.Quantize) and hasattr(op, "element"):
+            op = replace(cast(Any, op), element=_without_zero_point(old))
+        new = replace(old, type=op.infer()[0])
+        builder.append(Statement((new,), op, statement.location))
+        builder.bind(old, self._relabelled(new, -_zero_point(old)) if isinstance(op, nn.Quantize) else new)
 
     def _layer(self, old: Layer, op: Layer, statement: Statement) -> Layer:
         """Return a layer whose bias holds the zero points of its input and of its result."""
@@ -107,16 +125,21 @@ class _Absorption:
 
 def _offset(value: Value) -> float:
     """Return what the tensor is read anew with added: scale times zero point of a per-tensor activation."""
+    zero_point = _zero_point(value)
+    return 0.0 if value.type.quantization is None or not zero_point else value.type.quantization.scale * zero_point
+
+
+def _zero_point(value: Value) -> int:
+    """Return the zero point of a per-tensor activation, 0 for everything else."""
     quantization = value.type.quantization
-    if quantization is None or not quantization.is_per_tensor:
-        return 0.0
-    return quantization.scale * quantization.zero_point
+    return quantization.zero_point if quantization is not None and quantization.is_per_tensor else 0
 
 
 def _without_zero_point(value: Value) -> Element:
     quantization = value.type.quantization
-    assert quantization is not None
-    return Element.per_tensor(value.type.dtype, quantization.scale) if quantization.is_per_tensor else value.type.element
+    if quantization is None or not quantization.is_per_tensor:
+        return value.type.element
+    return Element.per_tensor(value.type.dtype, quantization.scale)
 
 
 def _shifted(op: Op, old: Value) -> Op:

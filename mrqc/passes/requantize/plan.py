@@ -107,6 +107,10 @@ class ActivationPlan:
             demands.append(demand)
         return cls(module, groups, demands, target.requantize.only_shifts)
 
+    def is_centred(self, value: Value) -> bool:
+        """Whether a zero point of an activation would be absorbed."""
+        return self.demands[self.groups.group_of[value]].storage.zero is Zero.CENTRED
+
     def least_scales(self) -> list[float]:
         """Return the scale of each group where nothing is clipped."""
         return [demand.least_scale for demand in self.demands]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -18,7 +19,9 @@ QUANTIZED = "quantized"
 """Behind the name of a constant or of an edge: the same in the target's scheme."""
 
 
-def restructured(module: Module, io: Literal["target", "original"]) -> Module:
+def restructured(
+    module: Module, io: Literal["target", "original"], pads: Collection[str] = frozenset()
+) -> Module:
     """Return the module in the form of re-quantization, every element still as it was.
 
     - The real range of every result, ReLU clamps that a zero point gave for free included, is an explicit clamp.
@@ -26,13 +29,25 @@ def restructured(module: Module, io: Literal["target", "original"]) -> Module:
     - A mean or a sum, which have no clamp, stand before a clip, because the old codes saturated.
     - Constants, weights among them, stand before a quantize. Biases stay as they are.
     - With ``io`` original, inputs and outputs keep their elements, and quantizes stand between them and the rest.
+    - The convolutions named in ``pads`` have a pad in front in place of their own padding.
     """
-    return _Restructuring(module).run(io)
+    return _Restructuring(module, pads).run(io)
+
+
+def padded_convolutions(module: Module) -> frozenset[str]:
+    """Return the names of the results of convolutions with padding."""
+    return frozenset(
+        statement.result.name
+        for statement in module.graph.statements
+        if isinstance(statement.op, nn.Conv2D) and min(statement.op.padding) >= 0 < max(statement.op.padding)
+    )
 
 
 class _Restructuring:
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, pads: Collection[str]) -> None:
         self._module = module
+        self._pads = pads
+        self._padded: dict[tuple[Value, tuple[int, ...]], Value] = {}
         self._ranges = activation_ranges(module)
         self._builder = GraphBuilder(value.name for value in module.graph.values())
         self._biases = {op.bias for op in _layers(module) if op.bias is not None}
@@ -59,6 +74,15 @@ class _Restructuring:
         location = {} if statement is None else {"location": statement.location}
         return self._builder.emit(op, name=f"{old.name}_{QUANTIZED}", **location)
 
+    def _pad(self, op: nn.Conv2D, statement: Statement) -> Value:
+        """Return the input of a convolution with its padding around it, one for all that have the same."""
+        top, left, bottom, right = op.padding
+        key = (op.input, op.padding)
+        if key not in self._padded:
+            pad = nn.Pad(op.input, (0, 0, top, bottom, left, right, 0, 0), 0.0)
+            self._padded[key] = self._builder.emit(pad, statement.location, f"{op.input.name}_padded")
+        return self._padded[key]
+
     def _zero_bias(self, statement: Statement) -> Value:
         zeros = np.zeros(statement.result.type.shape[-1])
         return self._builder.emit(float_constant(zeros), statement.location, f"{statement.result.name}_bias")
@@ -74,6 +98,8 @@ class _Restructuring:
         op = source.map_operands(builder.lookup)
         if isinstance(source, Layer):
             op = replace(cast(Layer, op), bias=source.bias or self._zero_bias(statement))
+            if isinstance(op, nn.Conv2D) and old.name in self._pads:
+                op = replace(op, input=self._pad(op, statement), padding=(0, 0, 0, 0))
         if not old.type.element.is_quantized:
             builder.append(Statement((replace(old, type=op.infer()[0]),), op, statement.location))
             return

@@ -14,7 +14,7 @@ from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.requantize.activations import activation_ranges
 from mrqc.passes.requantize.form import Edits, Layer, along_channels, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
-from mrqc.passes.requantize.structure import restructured
+from mrqc.passes.requantize.structure import padded_convolutions, restructured
 from mrqc.passes.requantize.weight_scales import min_max_scales
 from mrqc.targets import Target
 
@@ -31,6 +31,8 @@ class Symmetrize(Pass):
         io: ``target``: inputs and outputs are in the target's scheme too; ``original``: they keep the module's own
             types, and a conversion stands behind each input and before each output.
         centre: Whether tensors that only layers without padding use may keep a zero point, for ``absorb-zero-points``.
+        pads: Whether padded convolutions get a pad in front, where the target has one and their input can then keep
+            its zero point.
     """
 
     name: ClassVar[str] = "symmetrize"
@@ -39,6 +41,7 @@ class Symmetrize(Pass):
     target: Target
     io: Literal["target", "original"] = "target"
     centre: bool = True
+    pads: bool = True
 
     def __call__(self, module: Module) -> Module:
         """Return the module in the form of re-quantization."""
@@ -52,9 +55,18 @@ class Symmetrize(Pass):
             raise TargetError.collect(f"target {self.target.name} cannot run this model", findings)
         ranges = {value.name: range_ for value, range_ in activation_ranges(module).items()}
         own = {value.name: value.type.element for value in module.graph.values()}
-        module = restructured(module, self.io)
+        source, pads = module, padded_convolutions(module) if self._can_pad else frozenset[str]()
+        module = restructured(source, self.io, pads)
         plan = ActivationPlan.of(module, self.target, ranges, own, self.centre)
+        useful = {layer.name for layer in layers_of(module) if plan.is_centred(layer.op.input)}
+        if useful != pads:
+            module = restructured(source, self.io, useful & pads)
+            plan = ActivationPlan.of(module, self.target, ranges, own, self.centre)
         return edited(module, Edits({**plan.elements(plan.least_scales()), **self._weights(module)}))
+
+    @property
+    def _can_pad(self) -> bool:
+        return self.pads and self.centre and self.target.activation.symmetric and "int.pad" in self.target.ops
 
     def _weights(self, module: Module) -> dict[str, Element]:
         """Return the elements of rounded weights, by name, at min-max scales."""

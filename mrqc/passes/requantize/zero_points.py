@@ -29,10 +29,11 @@ _PASSING = (
 
 
 def absorbable(module: Module, groups: Mapping[Value, int]) -> frozenset[int]:
-    """Return the exact scale groups whose zero points disappear into biases, whatever they are.
+    """Return the exact scale groups whose zero points the hardware never sees, whatever they are.
 
-    Every member is made by a layer with a bias to shift its results, or from another member; and every use of a member
-    is by a layer without padding, or makes another member.
+    Every member is made by a layer, whose bias shifts its results, by the host in front of the graph, or from another
+    member; and every use of a member is by a layer without padding, by what does not care (a softmax, an index of the
+    greatest), by the host behind the graph, or makes another member.
 
     Args:
         module: In the form of re-quantization.
@@ -40,18 +41,18 @@ def absorbable(module: Module, groups: Mapping[Value, int]) -> frozenset[int]:
     """
     joined: nx.Graph[int] = nx.Graph()
     joined.add_nodes_from(set(groups.values()))
-    barred: set[int] = {groups[value] for value in (*module.graph.inputs, *module.graph.output_values) if value in groups}
+    barred: set[int] = set()
     for statement in module.graph.statements:
         op, result = statement.op, statement.result
         passes = _passes(op)
-        if result in groups and not (passes or isinstance(op, Layer)):
+        if result in groups and not (passes or isinstance(op, Layer | nn.Quantize)):
             barred.add(groups[result])
         for operand in op.operands:
             if operand not in groups:
                 continue
             if passes and result in groups:
                 joined.add_edge(groups[operand], groups[result])
-            elif not (isinstance(op, Layer) and operand is op.input and _absorbs(op)):
+            elif not _absorbs(op, operand):
                 barred.add(groups[operand])
     free: set[int] = set()
     for component in nx.connected_components(joined):
@@ -75,8 +76,9 @@ def _passes(op: Op) -> bool:
     return isinstance(op, (*_PASSING, nn.Mean))
 
 
-def _absorbs(op: Layer) -> bool:
-    """Whether every sum of the layer takes in all its weights, so that a shift of the input is one number a channel."""
-    if isinstance(op, nn.FullyConnected):
-        return True
-    return isinstance(op, nn.Conv2D) and not any(op.padding)
+def _absorbs(op: Op, operand: Value) -> bool:
+    """Whether an op takes an operand with a zero point as it takes one without."""
+    if isinstance(op, nn.Softmax | nn.LogSoftmax | nn.ArgMax | nn.Quantize | nn.FullyConnected):
+        return operand is op.input
+    # Every sum must take in all weights, so that a shift of the input is one number for a channel.
+    return isinstance(op, nn.Conv2D) and operand is op.input and not any(op.padding)
