@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from mrqc.analysis.scale_groups import scale_groups
 from mrqc.errors import Diagnostic, TargetError
 from mrqc.ir.data import Data
 from mrqc.ir.graph import Module, Output, Statement
@@ -16,6 +17,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.requantize.form import Layer, real_constant
+from mrqc.passes.requantize.zero_points import Addition, absorption
 from mrqc.targets import Target
 
 
@@ -53,10 +55,11 @@ class _Absorption:
         self._target = target
         self._builder = GraphBuilder(value.name for value in module.graph.values())
         self._findings: list[Diagnostic] = []
+        self._offsets = _offsets(module)
 
     def run(self) -> Module:
         graph, builder = self._module.graph, self._builder
-        if all(_offset(value) == 0.0 for value in graph.values()):
+        if not any(self._offsets.values()):
             return self._module
         for value in graph.inputs:
             builder.adopt_input(value)
@@ -88,7 +91,7 @@ class _Absorption:
         elif isinstance(source, Layer):
             op = self._layer(source, cast(Layer, source.map_operands(builder.lookup)), statement)
         else:
-            op = _shifted(source.map_operands(builder.lookup), old)
+            op = _shifted(source.map_operands(builder.lookup), self._offsets[old])
         if not isinstance(op, nn.Constant | nn.Quantize) and hasattr(op, "element"):
             op = replace(cast(Any, op), element=_without_zero_point(old))
         new = replace(old, type=op.infer()[0])
@@ -97,7 +100,7 @@ class _Absorption:
 
     def _layer(self, old: Layer, op: Layer, statement: Statement) -> Layer:
         """Return a layer whose bias holds the zero points of its input and of its result."""
-        before, after = _offset(old.input), _offset(statement.result)
+        before, after = self._offsets[old.input], self._offsets[statement.result]
         if before == 0.0 and after == 0.0:
             return op
         definitions = self._module.graph.definitions
@@ -123,10 +126,31 @@ class _Absorption:
         return replace(op, bias=value, clamp=(op.clamp[0] + after, op.clamp[1] + after))
 
 
-def _offset(value: Value) -> float:
-    """Return what the tensor is read anew with added: scale times zero point of a per-tensor activation."""
-    zero_point = _zero_point(value)
-    return 0.0 if value.type.quantization is None or not zero_point else value.type.quantization.scale * zero_point
+def _offsets(module: Module) -> dict[Value, float]:
+    """Return what each activation is read anew with added: scale times zero point, or what additions and means need.
+
+    A sum has the offsets of its operands together. Where its own element says otherwise, an operand that a layer makes
+    takes the difference, a fraction of a code.
+    """
+    groups = scale_groups(module, only_shifts=False).group_of
+    balancing = absorption(module, groups).balancing
+    found: dict[Value, float] = {}
+    for value in module.graph.values():
+        quantization = value.type.quantization
+        zero_point = _zero_point(value)
+        found[value] = 0.0 if quantization is None or not zero_point else quantization.scale * zero_point
+    for statement in module.graph.statements:
+        op, result = statement.op, statement.result
+        if isinstance(op, nn.Mean | nn.AveragePool2D) or (isinstance(op, nn.Clip) and found[op.input]):
+            found[result] = found[op.input]
+        elif isinstance(op, Addition) and result.name in balancing:
+            free = balancing[result.name]
+            other = found[op.rhs if free == op.lhs else op.lhs]
+            if isinstance(op, nn.Add):
+                found[free] = found[result] - other
+            else:
+                found[free] = found[result] + other if free == op.lhs else other - found[result]
+    return found
 
 
 def _zero_point(value: Value) -> int:
@@ -142,9 +166,8 @@ def _without_zero_point(value: Value) -> Element:
     return Element.per_tensor(value.type.dtype, quantization.scale)
 
 
-def _shifted(op: Op, old: Value) -> Op:
+def _shifted(op: Op, offset: float) -> Op:
     """Return an op that moves codes, with its real numbers shifted as its operand is."""
-    offset = _offset(old)
     if offset == 0.0:
         return op
     if isinstance(op, nn.Pad):

@@ -1,21 +1,15 @@
-"""What an activation scale costs, without data: rounding noise against clipped range."""
+"""The real interval that each activation can occupy, without data."""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mrqc.analysis.scale_groups import ScaleGroups
 from mrqc.ir.graph import Module
 from mrqc.ir.op import Op, Value
 from mrqc.ops import nn
-from mrqc.targets import ActivationScheme
 
 CLIP_MARGIN = 0.97
 """Share of the range that may be cut off for nothing: the last codes of a calibrated range are rarely seen."""
@@ -37,22 +31,10 @@ class ActivationRange:
         """Return the smallest interval that holds both."""
         return ActivationRange(min(self.low, other.low), max(self.high, other.high))
 
-    def scale(self, scheme: ActivationScheme) -> float:
-        """Return the least symmetric scale that clips nothing (min-max, docs/numerics.md equation 5)."""
-        span = max(self.high / scheme.maximum, self.low / scheme.minimum, 0.0)
-        return span if span > 0 else 1.0 / scheme.maximum
-
-    def cost(self, scales: NDArray[np.float64], scheme: ActivationScheme) -> NDArray[np.float64]:
-        """Return the cost of each of ``scales``: rounding noise over signal power, and a price for clipped range.
-
-        One-sided ranges (ReLU) are taken to have their power at a sixth of the range and clip hard, because a clamp
-        sits where many values are; two-sided ones at an eighth, and clip softly.
-        """
-        full = self.scale(scheme)
-        one_sided = self.low >= 0 or self.high <= 0
-        sigma = full * scheme.maximum / (6.0 if one_sided else 8.0)
-        price = 0.2 if one_sided else 0.05
-        return scales**2 / 12.0 / sigma**2 + price * np.maximum(0.0, CLIP_MARGIN - scales / full)
+    @property
+    def middle(self) -> float:
+        """What has to be added so that 0 lies in the middle."""
+        return -0.5 * (min(self.low, 0.0) + max(self.high, 0.0))
 
 
 _PASSING = (
@@ -122,25 +104,3 @@ def _narrow(op: Op, low: float, high: float, ranges: dict[Value, ActivationRange
 
 def _clamped(number: float, clamp: tuple[float, float]) -> float:
     return min(max(number, clamp[0]), clamp[1])
-
-
-def group_ranges(groups: ScaleGroups, ranges: dict[Value, ActivationRange]) -> list[ActivationRange]:
-    """Return the joint range of each exact group."""
-    found: list[ActivationRange] = []
-    for members in groups.members:
-        joint = ranges[members[0]]
-        for value in members[1:]:
-            joint = joint.join(ranges[value])
-        found.append(joint)
-    return found
-
-
-def lossless_scale(value: Value, scheme: ActivationScheme) -> float | None:
-    """Return the value's own scale where all its codes, less the zero point, are codes of the target; else None."""
-    quantization = value.type.quantization
-    if quantization is None or not quantization.is_per_tensor:
-        return None
-    low = value.type.dtype.minimum - quantization.zero_point
-    high = value.type.dtype.maximum - quantization.zero_point
-    fits = scheme.minimum - 1 <= low and high <= scheme.maximum + 1
-    return quantization.scale if fits and math.isfinite(quantization.scale) else None

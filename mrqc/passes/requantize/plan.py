@@ -16,7 +16,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
 from mrqc.passes.requantize.storage import Storage, Zero
-from mrqc.passes.requantize.zero_points import absorbable, mean_links
+from mrqc.passes.requantize.zero_points import Absorption, absorption, addition_of, mean_links
 from mrqc.targets import Target
 
 
@@ -50,13 +50,11 @@ class ActivationPlan:
         module: In the form of re-quantization.
         groups: Which activations are tied.
         demands: One for each exact group.
-        only_shifts: Whether scales may change by octaves only, once they are chosen.
     """
 
     module: Module
     groups: ScaleGroups
     demands: Sequence[Demand]
-    only_shifts: bool
 
     @classmethod
     def of(
@@ -83,20 +81,19 @@ class ActivationPlan:
         if groups.conflicts:
             raise TargetError.collect(f"target {target.name} cannot run this model", groups.conflicts)
         found = activation_ranges(module, ranges)
-        centred = _centred(module, groups, target, centre)
+        absorbed = _absorption(module, groups, target, centre)
         softmaxes = {
             groups.group_of[statement.result]
             for statement in module.graph.statements
             if isinstance(statement.op, nn.Softmax)
         }
         entries = {value.name for value in module.graph.inputs}
-        means = {groups.group_of[value] for link in mean_links(module, groups.group_of) for value in link}
         demands: list[Demand] = []
         for index, members in enumerate(groups.members):
             joint = found[members[0]]
             for value in members[1:]:
                 joint = joint.join(found[value])
-            storage = _storage(target, joint, index in centred and _may_meet_a_mean(joint, index, means))
+            storage = _storage(target, joint, index in absorbed.groups)
             demand = Demand(joint, storage)
             if index in softmaxes:
                 demand = replace(demand, preferred=_softmax_scale(storage), required=True)
@@ -105,7 +102,7 @@ class ActivationPlan:
                 entry = next((value.name for value in members if value.name in entries), None)
                 demand = replace(demand, preferred=_lossless_scale(own.get(entry or ""), storage))
             demands.append(demand)
-        return cls(module, groups, demands, target.requantize.only_shifts)
+        return cls(module, groups, _with_offsets(module, groups, demands, absorbed))
 
     def is_centred(self, value: Value) -> bool:
         """Whether a zero point of an activation would be absorbed."""
@@ -116,43 +113,62 @@ class ActivationPlan:
         return [demand.least_scale for demand in self.demands]
 
     def elements(self, scales: Sequence[float]) -> dict[str, Element]:
-        """Return the element of each activation, by name, at the scales of the groups.
-
-        Where a mean joins two groups with zero points, both have the same real offset: the scale behind it is raised
-        until that is a whole number of its codes.
-        """
-        scales = list(scales)
-        zero_points = [
-            demand.storage.zero_point(demand.range, scale) for demand, scale in zip(self.demands, scales, strict=True)
+        """Return the element of each activation, by name, at the scales of the groups."""
+        elements = [
+            demand.storage.element(demand.range, scale) for demand, scale in zip(self.demands, scales, strict=True)
         ]
-        for operand, result in mean_links(self.module, self.groups.group_of):
-            source, sink = self.groups.group_of[operand], self.groups.group_of[result]
-            if self.demands[sink].storage.zero is Zero.CENTRED:
-                offset = zero_points[source] * scales[source]
-                zero_points[sink], scales[sink] = self._behind_mean(offset, sink, scales[sink])
-        return {
-            value.name: Element.per_tensor(self.demands[group].storage.dtype, scales[group], zero_points[group])
-            for value, group in self.groups.group_of.items()
-        }
-
-    def _behind_mean(self, offset: float, group: int, scale: float) -> tuple[int, float]:
-        """Return zero point and scale, near ``scale``, at which a real offset is a whole number of codes."""
-        storage = self.demands[group].storage
-        if not self.only_shifts:
-            code = int(np.clip(np.rint(offset / scale), storage.minimum, -1))
-            return code, offset / code
-        while abs(offset / scale - round(offset / scale)) > 1e-6 or offset / scale < storage.minimum - 0.5:
-            scale *= 2.0
-            assert abs(offset) >= scale, f"no whole number of codes at any scale for the offset {offset}"
-        return round(offset / scale), scale
+        return {value.name: elements[group] for value, group in self.groups.group_of.items()}
 
 
-def _centred(module: Module, groups: ScaleGroups, target: Target, centre: bool | None) -> frozenset[int]:
+def _with_offsets(
+    module: Module, groups: ScaleGroups, demands: Sequence[Demand], absorbed: Absorption
+) -> list[Demand]:
+    """Return the demands, with offsets where additions and means decide them.
+
+    The offset of a sum is that of its operands together, a mean has its operand's: what meets one of these lies around
+    the middle of its range whatever its scale, and one operand of each addition makes up the difference.
+    """
+    found = list(demands)
+    group_of = groups.group_of
+
+    def offset(value: Value) -> float:
+        demand = found[group_of[value]]
+        if demand.storage.zero is not Zero.CENTRED:
+            return 0.0
+        middle = demand.range.middle
+        return middle if demand.storage.offset is None else demand.storage.offset
+
+    def fix(value: Value, number: float) -> None:
+        demand = found[group_of[value]]
+        if demand.storage.zero is Zero.CENTRED:
+            found[group_of[value]] = replace(demand, storage=replace(demand.storage, offset=number))
+
+    additions = [s for s in module.graph.statements if s.result.name in absorbed.balancing]
+    for statement in additions:
+        balancing = absorbed.balancing[statement.result.name]
+        for value in (*statement.op.operands, statement.result):
+            if value != balancing and value in group_of:
+                fix(value, offset(value))
+    for operand, result in mean_links(module, group_of):
+        fix(operand, offset(operand))
+        fix(result, offset(operand))
+    for statement in additions:
+        op, balancing = addition_of(statement), absorbed.balancing[statement.result.name]
+        other = op.rhs if balancing == op.lhs else op.lhs
+        total, rest = offset(statement.result), offset(other) if other in group_of else 0.0
+        if isinstance(op, nn.Add):
+            fix(balancing, total - rest)
+        else:
+            fix(balancing, total + rest if balancing == op.lhs else rest - total)
+    return found
+
+
+def _absorption(module: Module, groups: ScaleGroups, target: Target, centre: bool | None) -> Absorption:
     """Return the groups whose zero points biases absorb."""
     # A narrow bias register has no room for a zero point times the sum of a channel's weights.
     if centre is False or not target.activation.symmetric or target.bias.bits < 32:
-        return frozenset()
-    possible = absorbable(module, groups.group_of)
+        return Absorption(frozenset(), {})
+    possible = absorption(module, groups.group_of)
     if centre:
         return possible
     shifted = {
@@ -160,7 +176,10 @@ def _centred(module: Module, groups: ScaleGroups, target: Target, centre: bool |
         for value, group in groups.group_of.items()
         if value.type.quantization is not None and not value.type.quantization.is_symmetric
     }
-    return possible & shifted
+    # A balancing operand may have its zero at 0 by chance.
+    by_name = {value.name: group for value, group in groups.group_of.items()}
+    balancing = {by_name[value.name] for name, value in possible.balancing.items() if by_name[name] in shifted}
+    return Absorption(possible.groups & (shifted | balancing), possible.balancing)
 
 
 def _storage(target: Target, range_: ActivationRange, centred: bool) -> Storage:
@@ -172,11 +191,6 @@ def _storage(target: Target, range_: ActivationRange, centred: bool) -> Storage:
     if centred and dtype is DType.I8:
         return Storage(dtype, *scheme.code_range(dtype), Zero.CENTRED)
     return Storage(dtype, *scheme.code_range(dtype), Zero.FIXED)
-
-
-def _may_meet_a_mean(range_: ActivationRange, group: int, means: set[int]) -> bool:
-    """Whether a group's zero point survives a mean: its real offset is a multiple of many powers of two."""
-    return group not in means or range_.low >= 0.0
 
 
 def _softmax_scale(storage: Storage) -> float:

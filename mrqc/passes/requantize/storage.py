@@ -33,19 +33,20 @@ class Storage:
         minimum: The least code.
         maximum: The greatest code.
         zero: Where the zero point may lie.
+        offset: Scale times zero point where something else decides it: the codes lie around it.
     """
 
     dtype: DType
     minimum: int
     maximum: int
     zero: Zero = Zero.FIXED
+    offset: float | None = None
 
     def least_scale(self, range_: ActivationRange) -> float:
         """Return the least scale that clips nothing of a range (min-max, docs/requantization.md equation 3)."""
-        if self.zero is Zero.FIXED:
-            span = max(
-                range_.high / self.maximum if self.maximum else 0.0, range_.low / self.minimum if self.minimum else 0.0
-            )
+        if self.zero is Zero.FIXED or self.offset is not None:
+            high, low = range_.high + (self.offset or 0.0), range_.low + (self.offset or 0.0)
+            span = max(high / self.maximum if self.maximum else 0.0, low / self.minimum if self.minimum else 0.0)
         else:
             span = (max(range_.high, 0.0) - min(range_.low, 0.0)) / (self.maximum - self.minimum)
         return span if span > 0 else 1.0 / self.maximum
@@ -54,6 +55,8 @@ class Storage:
         """Return the code of zero at which a range lies in the middle of the codes."""
         if self.zero is Zero.FIXED:
             return 0
+        if self.offset is not None:
+            return int(np.clip(np.rint(self.offset / scale), self.minimum, self.maximum))
         low, high = min(range_.low, 0.0), max(range_.high, 0.0)
         # The zero of a ReLU is the end of the codes: whatever is cut off or left over is at the other end.
         if low == 0.0 or high == 0.0:

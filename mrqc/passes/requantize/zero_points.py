@@ -1,16 +1,18 @@
 """Which activations may have a zero point on hardware that knows none.
 
 A layer without padding takes the zero point of its input into its bias, exactly: ``W(c - z) + b = Wc + (b - zW1)``. So
-a tensor that only such layers use can have its codes anywhere, and a ReLU in signed bytes keeps all its 256 levels.
+a tensor that only such layers use can have its codes anywhere, and a ReLU in signed bytes keeps all its 256 levels. An
+addition adds the offsets of its operands; the layer behind one of them can shift that one so that the sum comes out right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import networkx as nx
 
-from mrqc.ir.graph import Module
+from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Op, Value
 from mrqc.ops import nn
 from mrqc.passes.requantize.form import Layer
@@ -27,9 +29,25 @@ _PASSING = (
 )
 """Ops that only move or clamp codes: operand and result have one zero point."""
 
+Addition = nn.Add | nn.Sub
 
-def absorbable(module: Module, groups: Mapping[Value, int]) -> frozenset[int]:
-    """Return the exact scale groups whose zero points the hardware never sees, whatever they are.
+
+@dataclass(frozen=True)
+class Absorption:
+    """Where zero points go on hardware that knows none.
+
+    Attributes:
+        groups: The exact scale groups whose zero points the hardware never sees, whatever they are.
+        balancing: For each addition of such a group, by the name of its result, the operand whose offset follows from
+            the other two.
+    """
+
+    groups: frozenset[int]
+    balancing: Mapping[str, Value]
+
+
+def absorption(module: Module, groups: Mapping[Value, int]) -> Absorption:
+    """Return which groups can be absorbed.
 
     Every member is made by a layer, whose bias shifts its results, by the host in front of the graph, or from another
     member; and every use of a member is by a layer without padding, by what does not care (a softmax, an index of the
@@ -39,35 +57,95 @@ def absorbable(module: Module, groups: Mapping[Value, int]) -> frozenset[int]:
         module: In the form of re-quantization.
         groups: The exact scale group of each activation.
     """
+    joined = _joined(module, groups)
+    barred = _spread(joined, _barred(module, groups))
+    while True:
+        balancing: dict[str, Value] = {}
+        more = set(barred)
+        for statement in module.graph.statements:
+            op = statement.op
+            if not isinstance(op, Addition) or statement.result not in groups:
+                continue
+            free = _balancing_operand(op, module, groups, barred, {groups[value] for value in balancing.values()})
+            if free is None:
+                more |= {groups[value] for value in (*op.operands, statement.result) if value in groups}
+            else:
+                balancing[statement.result.name] = free
+        more = _spread(joined, more)
+        if more == barred:
+            return Absorption(frozenset(set(groups.values()) - barred), balancing)
+        barred = more
+
+
+def _joined(module: Module, groups: Mapping[Value, int]) -> nx.Graph[int]:
+    """Return which groups have a zero point only together: what a mean or an op on codes leads to."""
     joined: nx.Graph[int] = nx.Graph()
     joined.add_nodes_from(set(groups.values()))
+    for statement in module.graph.statements:
+        if _passes(statement.op) and statement.result in groups:
+            joined.add_edges_from(
+                (groups[value], groups[statement.result]) for value in statement.op.operands if value in groups
+            )
+    return joined
+
+
+def _spread(joined: nx.Graph[int], barred: set[int]) -> set[int]:
+    return {
+        group
+        for component in nx.connected_components(joined)
+        if not barred.isdisjoint(component)
+        for group in component
+    }
+
+
+def _barred(module: Module, groups: Mapping[Value, int]) -> set[int]:
+    """Return the groups that something makes or uses which must not see a zero point; additions are another matter."""
     barred: set[int] = set()
     for statement in module.graph.statements:
         op, result = statement.op, statement.result
+        if isinstance(op, Addition):
+            continue
         passes = _passes(op)
         if result in groups and not (passes or isinstance(op, Layer | nn.Quantize)):
             barred.add(groups[result])
-        for operand in op.operands:
-            if operand not in groups:
-                continue
-            if passes and result in groups:
-                joined.add_edge(groups[operand], groups[result])
-            elif not _absorbs(op, operand):
-                barred.add(groups[operand])
-    free: set[int] = set()
-    for component in nx.connected_components(joined):
-        if barred.isdisjoint(component):
-            free |= component
-    return frozenset(free)
+        barred |= {
+            groups[value]
+            for value in op.operands
+            if value in groups and not (passes and result in groups) and not _absorbs(op, value)
+        }
+    return barred
+
+
+def _balancing_operand(
+    op: Addition, module: Module, groups: Mapping[Value, int], barred: set[int], taken: set[int]
+) -> Value | None:
+    """Return an operand that a layer makes, whose offset can be whatever the addition needs; used here alone if any."""
+    definitions, uses = module.graph.definitions, module.graph.uses
+
+    def is_free(value: Value) -> bool:
+        group = groups.get(value)
+        definition = definitions.get(value)
+        alone = group is not None and sum(other == group for other in groups.values()) == 1
+        made = definition is not None and isinstance(definition.op, Layer)
+        return alone and made and group not in barred and group not in taken
+
+    free = [value for value in (op.lhs, op.rhs) if is_free(value)]
+    return min(free, key=lambda value: len(uses.get(value, ())), default=None) if op.lhs != op.rhs else None
 
 
 def mean_links(module: Module, groups: Mapping[Value, int]) -> Iterator[tuple[Value, Value]]:
-    """Yield operand and result of each mean between two groups: both must have the same real offset."""
+    """Yield operand and result of each mean between two groups: both have the same real offset."""
     for statement in module.graph.statements:
         if isinstance(statement.op, nn.Mean | nn.AveragePool2D):
             operand, result = statement.op.input, statement.result
             if operand in groups and result in groups:
                 yield operand, result
+
+
+def addition_of(statement: Statement) -> Addition:
+    """Return the op of a statement that adds or subtracts."""
+    assert isinstance(statement.op, Addition)
+    return statement.op
 
 
 def _passes(op: Op) -> bool:
