@@ -90,10 +90,11 @@ def parse_pipeline(text: str, target: Target | None = None) -> tuple[Pass, ...]:
 
 
 def _recipe_passes(match: re.Match[str]) -> str:
-    recipe = match[1] or "default"
-    if recipe not in RECIPES:
-        raise UsageError(f"no recipe is called {recipe!r} (possible: {', '.join(RECIPES)})")
-    return RECIPES[recipe]
+    wanted = match[1] or "default"
+    passes = next((passes for recipe, passes in RECIPES.items() if recipe == wanted), None)
+    if passes is None:
+        raise UsageError(f"no recipe is called {wanted!r} (possible: {', '.join(RECIPES)})")
+    return passes
 
 
 __all__ = [

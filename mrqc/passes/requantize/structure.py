@@ -19,9 +19,7 @@ QUANTIZED = "quantized"
 """Behind the name of a constant or of an edge: the same in the target's scheme."""
 
 
-def restructured(
-    module: Module, io: Literal["target", "original"], pads: Collection[str] = frozenset()
-) -> Module:
+def restructured(module: Module, io: Literal["target", "original"], pads: Collection[str] = frozenset()) -> Module:
     """Return the module in the form of re-quantization, every element still as it was.
 
     - The real range of every result, ReLU clamps that a zero point gave for free included, is an explicit clamp.
@@ -138,5 +136,3 @@ def rounded_constants(module: Module) -> dict[str, Statement]:
             if source is not None and isinstance(source.op, nn.Constant):
                 found[statement.result.name] = source
     return found
-
-

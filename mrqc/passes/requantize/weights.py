@@ -16,7 +16,6 @@ from mrqc.ir.data import Data
 from mrqc.ir.quantization import Quantization
 from mrqc.targets import WeightScheme
 
-
 FINE_CODES = 127 * 16
 """Largest code of the grid on which real weights are tabulated; a table of errors needs no more."""
 
