@@ -18,7 +18,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.requantize.form import Layer, real_constant
-from mrqc.passes.requantize.zero_points import Addition, absorption, balance, passes
+from mrqc.passes.requantize.zero_points import Addition, absorption, balance, offset_of, passes
 from mrqc.targets import Target
 
 
@@ -136,11 +136,7 @@ def _offsets(module: Module) -> dict[Value, float]:
     groups = scale_groups(module, only_shifts=False).group_of
     fixed = {group for value, group in groups.items() if value.type.dtype is not DType.I8}
     balancing = absorption(module, groups, fixed).balancing
-    found: dict[Value, float] = {}
-    for value in module.graph.values():
-        quantization = value.type.quantization
-        zero_point = _zero_point(value)
-        found[value] = 0.0 if quantization is None or not zero_point else quantization.scale * zero_point
+    found = {value: offset_of(value.type.element) for value in module.graph.values()}
     for statement in module.graph.statements:
         op, result = statement.op, statement.result
         if passes(op):

@@ -17,7 +17,14 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
 from mrqc.passes.requantize.storage import Storage, Zero
-from mrqc.passes.requantize.zero_points import Absorption, absorption, addition_of, balance, mean_links
+from mrqc.passes.requantize.zero_points import (
+    Absorption,
+    absorption,
+    addition_of,
+    balance,
+    mean_links,
+    offset_of,
+)
 from mrqc.targets import Target
 
 
@@ -115,10 +122,17 @@ class ActivationPlan:
 
     def elements(self, scales: Sequence[float]) -> dict[str, Element]:
         """Return the element of each activation, by name, at the scales of the groups."""
+        group_of = self.groups.group_of
         elements = [
             demand.storage.element(demand.range, scale) for demand, scale in zip(self.demands, scales, strict=True)
         ]
-        return {value.name: elements[group] for value, group in self.groups.group_of.items()}
+        for operand, result in mean_links(self.module, group_of):
+            # A mean has the offset that its operand got, and that is rounded to coarser codes than its own.
+            offset, demand = offset_of(elements[group_of[operand]]), self.demands[group_of[result]]
+            if demand.storage.zero is Zero.CENTRED:
+                storage = replace(demand.storage, offset=offset)
+                elements[group_of[result]] = storage.element(demand.range, scales[group_of[result]])
+        return {value.name: elements[group] for value, group in group_of.items()}
 
 
 class _Offsets:

@@ -15,6 +15,7 @@ import networkx as nx
 
 from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Op, Value
+from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.requantize.form import Layer
 
@@ -138,6 +139,14 @@ def _balancing_operand(
 
     free = [value for value in (op.lhs, op.rhs) if is_free(value)]
     return min(free, key=lambda value: len(uses.get(value, ())), default=None) if op.lhs != op.rhs else None
+
+
+def offset_of(element: Element) -> float:
+    """Return scale times zero point of a per-tensor element, 0 for everything else."""
+    quantization = element.quantization
+    if quantization is None or not quantization.is_per_tensor:
+        return 0.0
+    return quantization.scale * quantization.zero_point
 
 
 def balance(op: Addition, free: Value, total: float, other: float) -> float:
