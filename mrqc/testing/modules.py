@@ -78,6 +78,7 @@ def nn_modules(
     limits: Limits = SMALL,
     float_io: bool | None = False,
     awkward_names: bool | None = None,
+    scheme: Scheme | None = None,
 ) -> Module:
     """Return a strategy for quantized nn modules as an importer leaves them after folding.
 
@@ -93,8 +94,9 @@ def nn_modules(
         limits: Size of the tensors.
         float_io: Whether inputs and outputs are f32 behind nn.quantize and nn.dequantize; None for either.
         awkward_names: Whether names contain spaces, quotes and the like; None for either.
+        scheme: How the exporter quantizes, 16-bit activations included; None for one of :func:`schemes`.
     """
-    draft = Draft(draw, limits, draw(schemes()), _choose(draw, awkward_names))
+    draft = Draft(draw, limits, draw(schemes()) if scheme is None else scheme, _choose(draw, awkward_names))
     if is_float := _choose(draw, float_io):
         real = draft.add_input("input", TensorType(draw(_shapes(limits)), FLOAT))
         OP_STRATEGIES[nn.Quantize].extend(draft, real)
