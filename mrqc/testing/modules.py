@@ -10,7 +10,7 @@ from mrqc.ir import FLOAT, DType, Element, Module, Op, Output, TensorType, Value
 from mrqc.ops import NN_OPS, nn
 from mrqc.ops import int as int_ops
 from mrqc.ops.int.contraction import ACTIVATION_DTYPES
-from mrqc.testing.draft import OP_STRATEGIES, ROW_LIMIT, Draft, Limits, Scheme, Spread
+from mrqc.testing.draft import OP_STRATEGIES, ROW_LIMIT, Draft, Limits, Scheme, Spread, is_activation
 from mrqc.testing.types import label_scales
 
 NN_LAYERS: tuple[type[Op], ...] = (
@@ -105,7 +105,7 @@ def nn_modules(
         element = draft.element_for(draw(st.sampled_from(INPUT_SPREADS)))
         _add_inputs(draft, draw(_shapes(limits)), element)
     _grow(draft, layers, max_layers)
-    if draw(st.booleans()):
+    if draw(st.booleans()) and is_activation(limits, draft.values[-1]):
         OP_STRATEGIES[nn.Softmax].extend(draft, draft.values[-1])
     results = _results(draft)
     if is_float:
