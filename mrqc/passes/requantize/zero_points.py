@@ -122,9 +122,10 @@ def _barred(module: Module, groups: Mapping[Value, int]) -> set[int]:
 def _balancing_operand(
     op: Addition, module: Module, groups: Mapping[Value, int], barred: set[int], taken: set[int]
 ) -> Value | None:
-    """Return an operand that a layer makes, whose offset can be whatever the addition needs; used here alone if any.
+    """Return an operand that a layer makes, whose offset can be whatever the addition needs.
 
-    Nothing else may ask for its offset: no tensor tied to it, no mean of it, no other addition.
+    Nothing else may ask for its offset: no tensor tied to it, no mean of it, no other addition. One without a ReLU is
+    better, because the zero of a ReLU belongs at the end of the codes; then one that is used here alone.
     """
     definitions, uses = module.graph.definitions, module.graph.uses
 
@@ -138,7 +139,12 @@ def _balancing_operand(
         return alone and made and not wanted and group not in barred and group not in taken
 
     free = [value for value in (op.lhs, op.rhs) if is_free(value)]
-    return min(free, key=lambda value: len(uses.get(value, ())), default=None) if op.lhs != op.rhs else None
+
+    def preference(value: Value) -> tuple[bool, int]:
+        layer = definitions[value].op
+        return isinstance(layer, Layer) and layer.clamp[0] >= 0.0, len(uses.get(value, ()))
+
+    return min(free, key=preference, default=None) if op.lhs != op.rhs else None
 
 
 def offset_of(element: Element) -> float:
