@@ -18,6 +18,7 @@ from mrqc.passes.pipeline import describe_options, format_pass, parse_passes
 from mrqc.passes.requantize import (
     RECIPES,
     AbsorbZeroPoints,
+    AlignScales,
     AssignScales,
     ClipWeights,
     CorrectBiases,
@@ -45,6 +46,7 @@ PASSES: tuple[type[Pass], ...] = (
     CorrectBiases,
     QuantizeBiases,
     AbsorbZeroPoints,
+    AlignScales,
     LowerToInt,
     EliminateCommonSubexpressions,
     EliminateDeadCode,
@@ -101,6 +103,7 @@ __all__ = [
     "PIPELINES",
     "RECIPES",
     "AbsorbZeroPoints",
+    "AlignScales",
     "AssignScales",
     "CalibratedPass",
     "Canonicalize",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from mrqc.analysis.scale_groups import scale_groups
+from mrqc.analysis.scale_groups import TieConditions, scale_groups
 from mrqc.errors import Diagnostic, TargetError
 from mrqc.ir.data import Data
 from mrqc.ir.graph import Module, Output, Statement
@@ -132,7 +132,7 @@ def _offsets(module: Module) -> dict[Value, float]:
     A sum has the offsets of its operands together. Where its own element says otherwise, an operand that a layer makes
     takes the difference, a fraction of a code.
     """
-    groups = scale_groups(module, only_shifts=False).group_of
+    groups = scale_groups(module, TieConditions.of(only_shifts=False)).group_of
     balancing = absorption(module, groups).balancing
     found: dict[Value, float] = {}
     for value in module.graph.values():

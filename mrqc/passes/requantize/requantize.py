@@ -9,7 +9,7 @@ from typing import Literal
 Recipe = Literal["fast", "default", "best"]
 
 _START = "symmetrize,assign-scales,correct-weights,fold-rounding-error,clip-weights"
-_END = "quantize-biases,absorb-zero-points"
+_END = "quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
