@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import networkx as nx
 
@@ -56,9 +57,28 @@ class ScaleGroups:
         return max(self.fraction_group, default=-1) + 1
 
 
-TieRule = Callable[[Op, Value, bool], Iterator[Tie]]
+@dataclass(frozen=True, slots=True)
+class TieConditions:
+    """What ties scales on some hardware.
+
+    Attributes:
+        additions: Whether the scales of an addition's operands and result differ by powers of two.
+        means: ``free``: there is a multiplier for means; ``count``: only a shift, so that the scales differ by a
+            power of two over the number of elements; ``same``: the hardware divides, and keeps the scale.
+    """
+
+    additions: bool
+    means: Literal["free", "count", "same"]
+
+    @classmethod
+    def of(cls, only_shifts: bool) -> TieConditions:
+        """Return what holds where every op only shifts, or where every op has a multiplier."""
+        return cls(only_shifts, "count" if only_shifts else "free")
+
+
+TieRule = Callable[[Op, Value, TieConditions], Iterator[Tie]]
 TIES: RuleTable[TieRule] = RuleTable("scale tie")
-"""For each ``nn`` op: the ties between its operands and its result, given whether the target only shifts."""
+"""For each ``nn`` op: the ties between its operands and its result, given what ties scales on the target."""
 
 
 @TIES.register(
@@ -90,9 +110,9 @@ TIES: RuleTable[TieRule] = RuleTable("scale tie")
     nn.Relabel,
     nn.ArgMax,
 )
-def _no_ties(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+def _no_ties(op: Op, result: Value, conditions: TieConditions) -> Iterator[Tie]:
     """Weights take up the difference of the scales; functions go through a table; products and relabels tie nothing."""
-    del op, result, only_shifts
+    del op, result, conditions
     return iter(())
 
 
@@ -111,49 +131,55 @@ def _no_ties(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
     nn.ResizeBilinear,
     nn.ResizeNearest,
 )
-def _same_codes(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+def _same_codes(op: Op, result: Value, conditions: TieConditions) -> Iterator[Tie]:
     """The codes pass through, so the scale does."""
-    del only_shifts
+    del conditions
     for operand in op.operands:
         if operand.type.element.is_quantized:
             yield Tie(operand, result, exact=True)
 
 
 @TIES.register(nn.Add, nn.Sub)
-def _add(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+def _add(op: Op, result: Value, conditions: TieConditions) -> Iterator[Tie]:
     """Each operand is shifted onto the grid of the result."""
-    if only_shifts:
+    if conditions.additions:
         yield from (Tie(operand, result) for operand in op.operands)
 
 
 @TIES.register(nn.AveragePool2D)
-def _average_pool(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+def _average_pool(op: Op, result: Value, conditions: TieConditions) -> Iterator[Tie]:
     """A sum of n codes at scale s is a mean at scale s / n: the division disappears into the scale."""
     assert isinstance(op, nn.AveragePool2D)
-    if only_shifts:
-        yield Tie(op.input, result, offset=-math.log2(math.prod(op.kernel)))
+    yield from _mean_ties(op.input, result, math.prod(op.kernel), conditions)
 
 
 @TIES.register(nn.Mean)
-def _mean(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+def _mean(op: Op, result: Value, conditions: TieConditions) -> Iterator[Tie]:
     """As an average pool."""
     assert isinstance(op, nn.Mean)
-    if only_shifts:
-        yield Tie(op.input, result, offset=-math.log2(op.count))
+    yield from _mean_ties(op.input, result, op.count, conditions)
 
 
 @TIES.register(nn.Sum)
-def _sum(op: Op, result: Value, only_shifts: bool) -> Iterator[Tie]:
+def _sum(op: Op, result: Value, conditions: TieConditions) -> Iterator[Tie]:
     """A sum of codes is at their scale."""
     assert isinstance(op, nn.Sum)
-    if only_shifts:
+    if conditions.means != "free":
         yield Tie(op.input, result)
+
+
+def _mean_ties(operand: Value, result: Value, count: int, conditions: TieConditions) -> Iterator[Tie]:
+    """Yield the tie of a mean over ``count`` elements."""
+    if conditions.means == "count":
+        yield Tie(operand, result, offset=-math.log2(count))
+    elif conditions.means == "same":
+        yield Tie(operand, result, exact=True)
 
 
 TIES.seal(NN_OPS)
 
 
-def scale_groups(module: Module, only_shifts: bool) -> ScaleGroups:
+def scale_groups(module: Module, conditions: TieConditions) -> ScaleGroups:
     """Return the groups of the quantized activations of an ``nn`` module."""
     activations = list(_activations(module))
     exact: nx.Graph[Value] = nx.Graph()
@@ -161,7 +187,7 @@ def scale_groups(module: Module, only_shifts: bool) -> ScaleGroups:
     loose: list[tuple[Tie, Statement]] = []
     for statement in module.graph.statements:
         for result in statement.results:
-            for tie in TIES[type(statement.op)](statement.op, result, only_shifts):
+            for tie in TIES[type(statement.op)](statement.op, result, conditions):
                 if tie.exact:
                     exact.add_edge(tie.first, tie.second)
                 else:

@@ -20,7 +20,7 @@ from mrqc.errors import TargetError
 from mrqc.ir import DType, Module, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
-from mrqc.passes import AbsorbZeroPoints, Pass, Requantize
+from mrqc.passes import AbsorbZeroPoints, Pass, Requantize, format_pass
 from mrqc.passes.bit_check import random_inputs
 from mrqc.targets import BUILTIN_TARGETS, Target, load_target
 from mrqc.testing import Scheme, nn_modules
@@ -37,10 +37,10 @@ ONLY_CODES = (*(nn.Conv2D,) * 4, nn.FullyConnected, nn.MaxPool2D, nn.Clip, nn.Re
 def until_absorbed(module: Module, target: Target) -> tuple[Pass, Module]:
     """The pass, and the module that it is given."""
     samples = CalibrationSamples.synthetic(module, 2)
-    *earlier, _ = passes = [p for p in Requantize(target, "fast").passes if p.name != "align-scales"]
-    text = ",".join(pass_.name for pass_ in earlier)
-    assert isinstance(passes[-1], AbsorbZeroPoints)
-    return passes[-1], mrqc.requantize(module, target, samples, passes=text)
+    passes = Requantize(target, "fast").passes
+    last = next(index for index, pass_ in enumerate(passes) if isinstance(pass_, AbsorbZeroPoints))
+    text = ",".join(map(format_pass, passes[:last]))
+    return passes[last], mrqc.requantize(module, target, samples, passes=text)
 
 
 def inner_zero_points(module: Module) -> dict[str, tuple[int, ...]]:

@@ -1,6 +1,7 @@
 """Moving a quantized module to the scheme of a target."""
 
 from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
+from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
@@ -13,6 +14,7 @@ __all__ = [
     "RECIPES",
     "STEPS",
     "AbsorbZeroPoints",
+    "AlignScales",
     "AssignScales",
     "ClipWeights",
     "CorrectBiases",

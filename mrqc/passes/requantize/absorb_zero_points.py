@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from mrqc.analysis.scale_groups import scale_groups
+from mrqc.analysis.scale_groups import TieConditions, scale_groups
 from mrqc.errors import Diagnostic, TargetError
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
@@ -133,7 +133,7 @@ def _offsets(module: Module) -> dict[Value, float]:
     A sum has the offsets of its operands together. Where its own element says otherwise, an operand that a layer makes
     takes the difference, a fraction of a code.
     """
-    groups = scale_groups(module, only_shifts=False).group_of
+    groups = scale_groups(module, TieConditions.of(only_shifts=False)).group_of
     fixed = {group for value, group in groups.items() if value.type.dtype is not DType.I8}
     balancing = absorption(module, groups, fixed).balancing
     found = {value: offset_of(value.type.element) for value in module.graph.values()}

@@ -111,6 +111,9 @@ def _best_octave(demand: Demand, scales: NDArray[np.float64]) -> tuple[NDArray[n
 def _costs(demand: Demand, scales: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the cost of each of ``scales``; those within half a bin of the preferred one count as it."""
     costs = demand.storage.costs(demand.range, scales)
+    if demand.power_of_two:
+        exponents = np.log2(scales)
+        costs = np.where(np.abs(exponents - np.rint(exponents)) <= 0.5 / BINS, costs, math.inf)
     if demand.preferred is None:
         return costs
     hit = np.abs(np.log2(scales / demand.preferred)) <= 0.5 / BINS
@@ -142,10 +145,10 @@ def _allow_shifts(
 def _pins(groups: ScaleGroups, demands: Sequence[Demand], solution: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
     """Yield the fraction groups that the solution put on a member's preferred scale, with the exact number."""
     for index, demand in enumerate(demands):
-        if demand.preferred is None:
+        if demand.preferred is None and not demand.power_of_two:
             continue
         group = groups.fraction_group[index]
-        exact = math.log2(demand.preferred) - groups.offset[index]
+        exact = (math.log2(demand.preferred) if demand.preferred else 0.0) - groups.offset[index]
         distance = (exact - solution[group] + 0.5) % 1.0 - 0.5
         if abs(distance) <= 0.5 / BINS + 1e-9:
             yield group, float(solution[group] + distance)

@@ -45,9 +45,10 @@ class CorrectBiases(CalibratedPass):
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with corrected biases, real numbers."""
-        return change_layers(module, teacher, "correcting biases", self._corrected)
+        return change_layers(module, teacher, "correcting biases", self.corrected)
 
-    def _corrected(self, samples: LayerSamples) -> Mapping[str, nn.Constant]:
+    def corrected(self, samples: LayerSamples) -> Mapping[str, nn.Constant]:
+        """Return the new bias of a layer."""
         layer = samples.layer
         if samples.original_output is None or layer.bias is None:
             return {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mrqc.analysis.scale_groups import ScaleGroups, scale_groups
+from mrqc.analysis.scale_groups import ScaleGroups, TieConditions, scale_groups
 from mrqc.errors import TargetError
 from mrqc.ir.dtype import DType
 from mrqc.ir.graph import Module
@@ -16,6 +16,7 @@ from mrqc.ir.op import Value
 from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
+from mrqc.passes.requantize.labels import fixed_groups
 from mrqc.passes.requantize.storage import Storage, Zero
 from mrqc.passes.requantize.zero_points import (
     Absorption,
@@ -37,12 +38,14 @@ class Demand:
         storage: The codes that they can have.
         preferred: A scale at which nothing is lost or that is required, if there is one.
         required: Whether no other than the preferred scale will do.
+        power_of_two: Whether no label can be put on its codes but the scale itself, and that is a power of two.
     """
 
     range: ActivationRange
     storage: Storage
     preferred: float | None = None
     required: bool = False
+    power_of_two: bool = False
 
     @property
     def least_scale(self) -> float:
@@ -85,7 +88,7 @@ class ActivationPlan:
         Raises:
             TargetError: Ties of scales that contradict each other.
         """
-        groups = scale_groups(module, target.requantize.only_shifts)
+        groups = scale_groups(module, tie_conditions(target))
         if groups.conflicts:
             raise TargetError.collect(f"target {target.name} cannot run this model", groups.conflicts)
         found = activation_ranges(module, ranges)
@@ -97,16 +100,18 @@ class ActivationPlan:
             if isinstance(statement.op, nn.Softmax)
         }
         entries = {value.name for value in module.graph.inputs}
+        fixed = fixed_groups(module, groups) if target.activation.only_powers_of_two else frozenset[int]()
         demands: list[Demand] = []
         for index, (members, joint) in enumerate(zip(groups.members, joints, strict=True)):
             storage = _storage(target, joint, index in absorbed.groups)
-            demand = Demand(joint, storage)
+            demand = Demand(joint, storage, power_of_two=index in fixed)
             if index in softmaxes:
                 demand = replace(demand, preferred=_softmax_scale(storage), required=True)
             else:
                 # An input that keeps its codes loses nothing; elsewhere that is a matter of cost.
                 entry = next((value.name for value in members if value.name in entries), None)
-                demand = replace(demand, preferred=_lossless_scale(own.get(entry or ""), storage))
+                if index not in fixed:
+                    demand = replace(demand, preferred=_lossless_scale(own.get(entry or ""), storage))
             demands.append(demand)
         offsets = _Offsets(groups.group_of, demands)
         offsets.decide(module, absorbed.balancing)
@@ -133,6 +138,18 @@ class ActivationPlan:
                 storage = replace(demand.storage, offset=offset)
                 elements[group_of[result]] = storage.element(demand.range, scales[group_of[result]])
         return {value.name: elements[group] for value, group in group_of.items()}
+
+
+def tie_conditions(target: Target) -> TieConditions:
+    """Return what ties scales on a target: what runs on the host has a multiplier of its own."""
+    if not target.requantize.only_shifts:
+        return TieConditions.of(only_shifts=False)
+    addition, pool = target.ops.get("int.add"), target.ops.get("int.average_pool2d")
+    if pool is not None and pool.same_scale:
+        means = "same"
+    else:
+        means = "free" if pool is not None and pool.on == "host" else "count"
+    return TieConditions(addition is None or addition.on == "accelerator", means)
 
 
 class _Offsets:
@@ -210,6 +227,8 @@ def _storage(target: Target, range_: ActivationRange, centred: bool) -> Storage:
 
 def _softmax_scale(storage: Storage) -> float:
     """Return the scale of probabilities: the greatest code is the nearest to 1."""
+    if storage.dtype is DType.I16:
+        return 2.0**-15
     return 2.0**-7 if storage.zero is Zero.FIXED and storage.dtype is DType.I8 else 2.0**-8
 
 

@@ -12,6 +12,7 @@ from mrqc.ir.graph import Module
 from mrqc.passes.definition import CalibratedPass, Exactness, Pass
 from mrqc.passes.pipeline import parse_passes
 from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
+from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
@@ -30,13 +31,14 @@ STEPS: tuple[type[Pass], ...] = (
     CorrectBiases,
     QuantizeBiases,
     AbsorbZeroPoints,
+    AlignScales,
 )
 """What recipes consist of, in the order in which they would run."""
 
 Recipe = Literal["fast", "default", "best"]
 
 _START = "symmetrize,assign-scales,correct-weights,fold-rounding-error,clip-weights"
-_END = "quantize-biases,absorb-zero-points"
+_END = "quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
@@ -59,7 +61,7 @@ class Requantize(CalibratedPass):
     """
 
     name: ClassVar[str] = "requantize"
-    summary: ClassVar[str] = "stand for the passes of a recipe, from symmetrize to absorb-zero-points"
+    summary: ClassVar[str] = "stand for the passes of a recipe, from symmetrize to align-scales"
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
     recipe: Recipe = "default"

@@ -2,48 +2,124 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mrqc.calibration import Teacher
 from mrqc.ir.data import Data
 from mrqc.ir.graph import Module
 from mrqc.ir.rewrite import without_dead_statements
 from mrqc.ir.types import Element
 from mrqc.ops import nn
-from mrqc.passes.definition import Exactness, Pass
-from mrqc.passes.requantize.form import Edits, Real, edited, layers_of, real_constant
+from mrqc.passes.definition import CalibratedPass, Exactness
+from mrqc.passes.requantize.correct_biases import CorrectBiases, limits_of
+from mrqc.passes.requantize.form import Edits, Layer, LayerForm, Real, edited, layers_of, real_constant
+from mrqc.passes.requantize.least_squares import Positions, Problem, patches, products, solve
+from mrqc.passes.requantize.side_by_side import LayerSamples, change_layers
 from mrqc.passes.requantize.structure import rounded_constants
 from mrqc.targets import Target
 
+OFF_GRID = 1e-3
+"""Weights further than this from a code, in codes, are rounded; the others are codes already."""
+_MARGIN = 0.05
+"""Share of the clamped range by which sums may lie outside and still count."""
+_SATURATED = 1e-3
+"""How much a sum counts that the clamp hides."""
+
 
 @dataclass(frozen=True)
-class RoundWeights(Pass):
-    """Replace each rounding of a constant by the codes, each the nearest to its real value.
+class RoundWeights(CalibratedPass):
+    """Replace each rounding of a constant by codes.
 
     Attributes:
         target: Whose codes there are.
+        method: ``nearest``: to the real value. ``closed-form``: in channels whose weights are not all codes already,
+            those with the least squared error of the layer's sums that are not hidden by its clamp; biases are
+            corrected on the way, so that each layer sees what it will see.
+        places: How many results of a layer are looked at.
+        ridge: How strongly the solution is drawn to the real weights.
+        reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
+            ``input``.
     """
 
     name: ClassVar[str] = "round-weights"
     summary: ClassVar[str] = "turn weights and other constants into codes of the target"
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
+    method: Literal["nearest", "closed-form"] = "nearest"
+    places: int = 4096
+    ridge: float = 0.01
+    reference: Literal["original", "input"] = "original"
 
-    def __call__(self, module: Module) -> Module:
+    def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
+        if self.method == "closed-form":
+            module = change_layers(module, teacher, "rounding weights", self._solved, CorrectBiases().corrected)
+        return self._nearest(module)
+
+    def _nearest(self, module: Module) -> Module:
         weights = {layer.op.weight.name for layer in layers_of(module)}
         constants: dict[str, nn.Constant] = {}
         values = {value.name: value for value in module.graph.values()}
         for name, source in rounded_constants(module).items():
             element = values[name].type.element
-            if name in weights:
-                limits = self.target.weight.minimum, self.target.weight.maximum
-            else:
-                limits = self.target.activation.code_range(element.dtype)
+            limits = self._limits if name in weights else self.target.activation.code_range(element.dtype)
             constants[name] = rounded(real_constant(source), element, limits)
         return without_dead_statements(edited(module, Edits(constants=constants)))
+
+    @property
+    def _limits(self) -> tuple[int, int]:
+        return self.target.weight.minimum, self.target.weight.maximum
+
+    def _solved(self, samples: LayerSamples) -> Mapping[str, nn.Constant]:
+        layer = samples.layer
+        quantization = layer.element.quantization
+        if layer.rounding is None or samples.original is None or isinstance(layer.op, nn.TransposeConv2D):
+            return {}
+        if samples.original_input is None or quantization is None or not quantization.is_symmetric:
+            return {}
+        weights = layer.real_weights().reshape(layer.op.weight.type.shape[0], -1)
+        scales = np.broadcast_to(layer.weight_scales, (len(weights),))
+        channels = _off_grid(weights / scales[:, None], self._limits)
+        if not len(channels):
+            return {}
+        places = Positions.spread((len(samples.input), *layer.statement.result.type.shape[1:]), self.places)
+        seen = patches(layer.op, samples.real_input(), places)
+        if self.reference == "original":
+            sums = self._original_sums(samples, places, weights)
+        else:
+            sums = products(seen, weights) + layer.real_bias().astype(np.float32)
+        problem = Problem(seen, sums, _active(layer, sums), weights, scales, self.ridge, self._limits)
+        codes = solve(problem, channels).reshape(layer.op.weight.type.shape)
+        return {layer.op.weight.name: nn.Constant(Data.of(codes, layer.element.dtype), layer.element)}
+
+    @staticmethod
+    def _original_sums(samples: LayerSamples, places: Positions, weights: Real) -> NDArray[np.float32]:
+        assert samples.original is not None
+        seen = patches(cast(Layer, samples.original.op), samples.real_original_input(), places)
+        return products(seen, weights) + samples.layer.real_bias().astype(np.float32)
+
+
+def _off_grid(codes: Real, limits: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the channels with weights that are no codes."""
+    nearest = np.clip(np.rint(codes), *limits)
+    return np.flatnonzero(np.abs(codes - nearest).max(axis=1) > OFF_GRID)
+
+
+def _active(layer: LayerForm, sums: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return how much each sum counts: next to nothing where the clamp hides it; None where nothing is clamped."""
+    if layer.op.clamp == nn.UNBOUNDED:
+        return None
+    low, high = limits_of(layer)
+    inside = (sums > low) & (sums < high)
+    if inside.mean() > 0.999:
+        return None
+    margin = np.float32(_MARGIN * (high - low))
+    return np.where((sums > low - margin) & (sums < high + margin), 1.0, _SATURATED).astype(np.float32)
 
 
 def rounded(real: Real, element: Element, limits: tuple[int, int]) -> nn.Constant:

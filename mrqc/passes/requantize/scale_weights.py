@@ -34,11 +34,11 @@ class _ScalesWeights(Pass):
         """Return the module with new weight scales."""
         elements: dict[str, Element] = {}
         for layer in layers_of(module):
-            if layer.rounding is None:
+            if layer.rounding is None or not self.target.weight.symmetric:
                 continue
             scales = self._scales(layer)
             bits = min(self.target.bias.bits, 32)
-            if len(scales) > 1 or bits < 32:
+            if self.target.bias.shift is None and (len(scales) > 1 or bits < 32):
                 scales = coarse_enough(scales, layer.real_bias() / layer.input_scale, bits)
             elements[layer.op.weight.name] = replace(layer.element, quantization=along_channels(scales))
         return edited(module, Edits(elements))

@@ -6,7 +6,7 @@ something still needs are held, as codes: a few times the greatest activation fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -18,7 +18,7 @@ from mrqc.backends.reference.grid import Grid, real_values
 from mrqc.calibration import Teacher
 from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Value
-from mrqc.ir.types import FLOAT
+from mrqc.ir.types import FLOAT, TensorType
 from mrqc.ops import nn
 from mrqc.passes.requantize.form import Edits, LayerForm, Real, edited, layers_of
 
@@ -80,6 +80,16 @@ class LayerSamples:
     original_output: Array | None
     sums: Callable[[], Array]
 
+    def real_input(self) -> NDArray[np.float32]:
+        """Return the real input of the layer, all samples."""
+        return _single(self.input, self.layer.op.input.type)
+
+    def real_original_input(self) -> NDArray[np.float32]:
+        """Return the original's real input to the layer, all samples."""
+        assert self.original is not None
+        assert self.original_input is not None
+        return _single(self.original_input, self.original.op.operands[0].type)
+
     def target(self, positions: NDArray[np.int64]) -> Real:
         """Return the original's real results at some positions, ``[positions, channels]``."""
         assert self.original is not None
@@ -89,18 +99,26 @@ class LayerSamples:
         return real_values(rows, type_)
 
 
+def _single(codes: Array, type_: TensorType) -> NDArray[np.float32]:
+    """Return real values in single precision, sample by sample: there may be many."""
+    found = np.empty(codes.shape, np.float32)
+    for first in range(0, len(codes), SLICE):
+        found[first : first + SLICE] = real_values(codes[first : first + SLICE], type_)
+    return found
+
+
 LayerChange: TypeAlias = Callable[[LayerSamples], Mapping[str, nn.Constant]]
 """Given a layer, return new constants by name; they are in force from this layer on."""
 
 
-def change_layers(module: Module, teacher: Teacher, description: str, change: LayerChange) -> Module:
-    """Return the module after ``change`` has seen every layer, each behind the layers that are changed already.
+def change_layers(module: Module, teacher: Teacher, description: str, *changes: LayerChange) -> Module:
+    """Return the module after ``changes`` have seen every layer, each behind the layers that are changed already.
 
     Args:
         module: In the form of re-quantization.
         teacher: The original, with its samples.
         description: What progress is reported as.
-        change: Called for each layer in order.
+        changes: Called, one after the other, for each layer in order.
     """
     walk = _Walk(module, teacher)
     layers = {layer.name: layer for layer in layers_of(module)}
@@ -113,9 +131,10 @@ def change_layers(module: Module, teacher: Teacher, description: str, change: La
         name = statement.result.name
         walk.advance_original(name)
         if name in layers:
-            constants = change(walk.layer_samples(layers[name]))
-            changed.update(constants)
-            walk.replace_constants(layers[name], constants)
+            for change in changes:
+                constants = change(walk.layer_samples(layers[name]))
+                changed.update(constants)
+                walk.replace_constants(layers[name], constants)
         walk.compute(statement)
         walk.release(index)
     teacher.progress(description, total, total)
@@ -235,9 +254,3 @@ def _real(constant: nn.Constant) -> Real:
 def positions_of(count: int, wanted: int) -> NDArray[np.int64]:
     """Return at most ``wanted`` of ``count`` positions, evenly spread, always the same."""
     return np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)
-
-
-def real_input(samples: LayerSamples) -> Iterator[Real]:
-    """Yield the real input of a layer, a slice of samples at a time."""
-    for first in range(0, len(samples.input), SLICE):
-        yield real_values(samples.input[first : first + SLICE], samples.layer.op.input.type)

@@ -12,10 +12,10 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.requantize.activations import activation_ranges
-from mrqc.passes.requantize.form import Edits, Layer, along_channels, edited, layers_of
+from mrqc.passes.requantize.form import Edits, Layer, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
 from mrqc.passes.requantize.structure import padded_convolutions, restructured
-from mrqc.passes.requantize.weight_scales import min_max_scales
+from mrqc.passes.requantize.weight_scales import weight_element
 from mrqc.targets import Target
 
 
@@ -71,16 +71,7 @@ class Symmetrize(Pass):
 
     def _weights(self, module: Module) -> dict[str, Element]:
         """Return the elements of rounded weights, by name, at min-max scales."""
-        scheme = self.target.weight
-        return {
-            layer.op.weight.name: Element(
-                scheme.storage,
-                along_channels(
-                    min_max_scales(layer.real_weights(), scheme, scheme.is_per_channel_for(layer.op.mnemonic))
-                ),
-            )
-            for layer in layers_of(module)
-        }
+        return {layer.op.weight.name: weight_element(layer, self.target.weight) for layer in layers_of(module)}
 
 
 def _unquantized(module: Module) -> Iterator[Diagnostic]:

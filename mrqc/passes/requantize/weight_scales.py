@@ -6,9 +6,28 @@ import math
 
 import numpy as np
 
-from mrqc.passes.requantize.form import Real
+from mrqc.ir.types import Element
+from mrqc.passes.requantize.form import LayerForm, Real, along_channels
 from mrqc.passes.requantize.weights import WeightGrid
 from mrqc.targets import WeightScheme
+
+
+def weight_element(layer: LayerForm, scheme: WeightScheme) -> Element:
+    """Return what a layer's weights are rounded to at min-max scales, or, with a zero point, on their own grid.
+
+    A zero point shifts the codes of the file into those of the scheme where there are no more of them; else the scale
+    spreads the range of the weights over all codes.
+    """
+    if scheme.symmetric:
+        per_channel = scheme.is_per_channel_for(layer.op.mnemonic)
+        return Element(scheme.storage, along_channels(min_max_scales(layer.real_weights(), scheme, per_channel)))
+    grid, reals = layer.grid, layer.real_weights()
+    low, high = min(float(reals.min()), 0.0), max(float(reals.max()), 0.0)
+    codes = scheme.maximum - scheme.minimum
+    scale = grid.base_scale
+    if not grid.is_uniform or layer.source.result.type.quantization is None or high - low > scale * (codes + 0.5):
+        scale = (high - low) / codes or 1.0 / codes
+    return Element.per_tensor(scheme.storage, scale, scheme.minimum - round(low / scale))
 
 
 def min_max_scales(reals: Real, scheme: WeightScheme, per_channel: bool) -> Real:

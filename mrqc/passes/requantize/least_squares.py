@@ -1,0 +1,182 @@
+"""Integer least squares: codes of a layer's weights with the least error of its results, not of the weights.
+
+For each output channel the codes w minimise ``(w - t)^T H (w - t)`` within their range, H being the second moments of
+what the channel sees and t the real solution (Frantar and Alistarh, OBQ, arXiv 2208.11580, solve it weight by weight;
+here by coordinate descent from the nearest codes, all channels at once; docs/requantization.md equation 10).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrqc.ops import nn
+from mrqc.passes.requantize.form import Layer, Real
+
+Single = NDArray[np.float32]
+
+SWEEPS = 20
+"""Passes over all weights; the first two do nearly everything."""
+_CHANNELS = 64
+"""Output channels with second moments of their own that are solved at a time."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Places in the result of a layer: sample, row and column; a fully connected layer has one place a sample."""
+
+    sample: NDArray[np.int64]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+
+    @classmethod
+    def spread(cls, shape: tuple[int, ...], wanted: int) -> Positions:
+        """Return ``wanted`` places at most of a result ``[samples, …, channels]``, as if at random, always the same."""
+        height, width = shape[1:3] if len(shape) == 4 else (1, 1)
+        total = math.prod(shape[:-1])
+        chosen = np.sort(np.random.default_rng(0).permutation(total)[:wanted]) if total > wanted else np.arange(total)
+        sample, place = np.divmod(chosen, height * width)
+        return cls(sample, *np.divmod(place, width))
+
+
+def patches(op: Layer, reals: Single, places: Positions) -> Single:
+    """Return what the weights of a layer meet at each place: ``[places, groups, weights of a channel]``.
+
+    Args:
+        op: A convolution that is not transposed, or a fully connected layer.
+        reals: Its real input, all samples.
+        places: In its result.
+    """
+    if isinstance(op, nn.FullyConnected):
+        return reals[places.sample][:, None, :]
+    _, kernel_height, kernel_width, depth = op.weight.type.shape
+    top, left = op.padding[:2]
+    height, width = reals.shape[1:3]
+    found = np.zeros((len(places.sample), kernel_height, kernel_width, reals.shape[3]), np.float32)
+    for down in range(kernel_height):
+        for across in range(kernel_width):
+            row = places.row * op.strides[0] + down * op.dilations[0] - top
+            column = places.column * op.strides[1] + across * op.dilations[1] - left
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            found[inside, down, across] = reals[places.sample[inside], row[inside], column[inside]]
+    grouped = found.reshape(len(found), kernel_height * kernel_width, op.groups, depth)
+    return np.ascontiguousarray(grouped.transpose(0, 2, 1, 3)).reshape(len(found), op.groups, -1)
+
+
+def products(patches_: Single, weights: Real) -> Single:
+    """Return the sums of weights ``[O, K]`` times patches ``[places, groups, K]``: ``[places, O]``."""
+    groups = patches_.shape[1]
+    if groups == 1:
+        return patches_[:, 0] @ weights.T.astype(np.float32)
+    per_group = weights.reshape(groups, -1, weights.shape[1]).astype(np.float32)
+    found = np.matmul(patches_.transpose(1, 0, 2), per_group.transpose(0, 2, 1))
+    return found.transpose(1, 0, 2).reshape(len(patches_), -1)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Which codes to choose.
+
+    Attributes:
+        patches: What the layer sees, ``[places, groups, K]``.
+        sums: What its sums should be, ``[places, O]``.
+        active: How much each of these counts, ``[places, O]``, or None for all alike.
+        weights: Real weights ``[O, K]``, towards which the solution is drawn.
+        scales: Of the codes, for each channel.
+        ridge: How strongly it is drawn, as a share of the mean second moment.
+        limits: The least and greatest code.
+    """
+
+    patches: Single
+    sums: Single
+    active: Single | None
+    weights: Real
+    scales: Real
+    ridge: float
+    limits: tuple[int, int]
+
+    def nearest(self) -> Real:
+        """Return the codes nearest to the real weights."""
+        return np.clip(np.rint(self.weights / self.scales[:, None]), *self.limits)
+
+
+def solve(problem: Problem, channels: NDArray[np.int64]) -> Real:
+    """Return codes ``[O, K]``: the nearest ones, but in ``channels`` those of the least error that was found."""
+    codes = problem.nearest()
+    if problem.active is None and problem.patches.shape[1] == 1:
+        moments, mixed = _second_moments(problem.patches[:, 0], problem.sums[:, channels], None)
+        codes[channels] = _solved(problem, channels, codes[channels], moments, mixed.T)
+        return codes
+    for part in _parts(channels):
+        found = [_channel_moments(problem, channel) for channel in part]
+        moments, mixed = np.stack([pair[0] for pair in found]), np.stack([pair[1] for pair in found])
+        codes[part] = _solved(problem, part, codes[part], moments, mixed)
+    return codes
+
+
+def _parts(channels: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    for first in range(0, len(channels), _CHANNELS):
+        yield channels[first : first + _CHANNELS]
+
+
+def _channel_moments(problem: Problem, channel: np.int64) -> tuple[Real, Real]:
+    per_group = len(problem.weights) // problem.patches.shape[1]
+    weight = None if problem.active is None else problem.active[:, channel]
+    return _second_moments(problem.patches[:, channel // per_group], problem.sums[:, channel], weight)
+
+
+def _second_moments(seen: Single, sums: Single, weight: Single | None) -> tuple[Real, Real]:
+    """Return centred second moments of what is seen, ``[K, K]``, and with the sums, ``[K]`` or ``[K, O]``."""
+    if weight is None:
+        centred, error = seen - seen.mean(axis=0), sums - sums.mean(axis=0)
+    else:
+        total = weight.sum()
+        root = np.sqrt(weight)
+        centred = (seen - (weight @ seen) / total) * root[:, None]
+        error = (sums - (weight @ sums) / total) * root
+    return (centred.T @ centred).astype(np.float64), (centred.T @ error).astype(np.float64)
+
+
+def _solved(problem: Problem, channels: NDArray[np.int64], codes: Real, moments: Real, mixed: Real) -> Real:
+    """Return the codes of some channels; ``moments`` ``[K, K]`` or one for each, ``mixed`` ``[channels, K]``."""
+    count = codes.shape[1]
+    ridge = problem.ridge * np.trace(moments, axis1=-2, axis2=-1) / count + 1e-12
+    moments = moments + ridge[..., None, None] * np.eye(count)
+    mixed = mixed + np.broadcast_to(ridge, (len(channels),))[:, None] * problem.weights[channels]
+    if moments.ndim == 2:
+        real = np.linalg.solve(moments, mixed.T).T
+    else:
+        real = np.linalg.solve(moments, mixed[..., None])[..., 0]
+    return descend(codes, real / problem.scales[channels, None], moments, problem.limits)
+
+
+def descend(codes: Real, wanted: Real, moments: Real, limits: tuple[int, int]) -> Real:
+    """Return integer codes with a locally least ``(w - t)^T H (w - t)``: no change of a single code makes it less.
+
+    Args:
+        codes: Where to start, ``[channels, K]``.
+        wanted: t, of the same shape.
+        moments: H, ``[K, K]`` for all channels or ``[channels, K, K]``.
+        limits: The least and greatest code.
+    """
+    found = codes.copy()
+    error = found - wanted
+    gradient = np.matmul(error[:, None, :], moments)[:, 0] if moments.ndim == 3 else error @ moments
+    diagonal = np.maximum(np.diagonal(moments, axis1=-2, axis2=-1), 1e-300)
+    for _ in range(SWEEPS):
+        changed = False
+        for index in range(codes.shape[1]):
+            step = -np.rint(gradient[:, index] / diagonal[..., index])
+            step = np.clip(found[:, index] + step, *limits) - found[:, index]
+            if not step.any():
+                continue
+            changed = True
+            found[:, index] += step
+            gradient += step[:, None] * moments[..., index, :]
+        if not changed:
+            break
+    return found
