@@ -313,6 +313,8 @@ def test_passes_are_listed_with_their_options(mrqc: CommandLine) -> None:
             assert f"{option}=" in listed
     for name in library.passes.PIPELINES:
         assert name in listed
+    for name, passes in library.passes.RECIPES.items():
+        assert any(line.split() == [name, passes] for line in listed.splitlines())
 
 
 @pytest.mark.assets
