@@ -373,3 +373,46 @@ def test_a_float_constant_that_is_an_output_stays(name: str) -> None:
     moved = mrqc.requantize(module, name)
     assert verify(moved) == []
     assert moved.graph.outputs[1].value.type.element == FLOAT
+
+
+def test_layers_that_share_weights_and_bias_get_their_own() -> None:
+    """Found by re-quantizing one kernel at two places: the scale of the second layer was used for both."""
+    net = Network()
+    x = net.input((1, 4, 4, 2), 0.02, 128)
+    kernel = net.constant(weights((2, 1, 1, 2), 3), i8(0.01))
+    bias = net.builder.emit(nn.Constant(Data(np.array([0.5, -0.25], np.float32)), FLOAT))
+    first = net.emit(nn.Conv2D(x, kernel, bias, element=u8(0.04)), "first")
+    second = net.emit(nn.Conv2D(first, kernel, bias, element=u8(0.031)), "second")
+    module = net.finish(net.emit(nn.Conv2D(second, kernel, bias, element=u8(0.02)), "third"))
+    moved = mrqc.requantize(module, "pow2-npu", CalibrationSamples.synthetic(module, 4), recipe="fast")
+    layers = only(moved, nn.Conv2D)
+    for op in layers:
+        weight, bias_quantization = op.weight.type.quantization, op.bias.type.quantization
+        assert bias_quantization.scale == pytest.approx(op.input.type.quantization.scale * weight.scale)
+    assert len({op.weight for op in layers}) == len({op.bias for op in layers}) == 3
+    assert lowered(module, "pow2-npu")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_bias_too_wide_for_its_register_coarsens_the_weights(name: str) -> None:
+    net = Network()
+    x = net.input((1, 1, 1, 2), 1 / 64, 128)
+    y = net.conv(x, weights((2, 1, 1, 2), 0), i8(0.01), u8(0.5, 128), bias=[70000, 1], name="wide_bias")
+    module = lowered(net.finish(y), with_scheme(name, bias={"bits": 16}))
+    (op,) = only(module, int_ops.Conv2D)
+    codes = module.graph.definitions[op.bias].op.value.array
+    assert 1 << 12 < np.abs(codes).max() < 1 << 15
+    quantization = module.graph.outputs[0].value.type.quantization
+    result = quantization.dequantize(Program(module)(np.zeros((1, 1, 1, 2), np.int8)))
+    assert result[..., 0].item() == pytest.approx(70000 / 64 * 0.01, abs=quantization.scale)
+
+
+def test_an_input_that_nothing_uses_stays_as_it_is() -> None:
+    net = Network()
+    x = net.input((1, 1, 1, 2), 1 / 64, 128)
+    net.input((1, 3), 0.3, 7, name="unused")
+    y = net.conv(x, weights((2, 1, 1, 2), 0), i8(0.01), u8(0.5, 128))
+    source = net.finish(y)
+    for io in ("target", "original"):
+        module = lowered(source, "pow2-npu", io)
+        assert module.graph.inputs[1] == source.graph.inputs[1]
