@@ -20,11 +20,11 @@ def scale_findings(module: Module, target: Target) -> Iterator[Diagnostic]:
     """Yield each weight, bias or activation whose scale is no power of two on a target where it must be one.
 
     Inputs and outputs of the graph keep the scales that the user gave them, and so do values that only a relabelling
-    reads, directly or behind what moves codes: nothing computes with those labels.
+    or the host's last conversion reads, directly or behind what moves codes: nothing computes with those labels.
     """
     weights = {op.weight: op for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
     biases = {op.bias for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
-    exempt = _exempt(module)
+    exempt = _exempt(module, target)
     for statement in module.graph.statements:
         value = statement.result
         if value in exempt or value in biases or _has_powers_of_two(value):
@@ -53,14 +53,18 @@ def _ops(module: Module) -> Iterator[Op]:
     return (statement.op for statement in module.graph.statements)
 
 
-def _exempt(module: Module) -> set[Value]:
-    """Return the values whose labels nothing computes with, followed backwards through what moves codes."""
+def _exempt(module: Module, target: Target) -> set[Value]:
+    """Return the values whose labels the accelerator does not see, followed backwards through what moves codes."""
     graph = module.graph
+    rescale = target.ops.get(int_ops.Rescale.mnemonic)
+    leaving = graph.output_values if rescale is not None and rescale.on == "host" else frozenset[Value]()
     exempt = {*graph.inputs, *(output.value for output in graph.outputs)}
     for value in reversed([statement.result for statement in graph.statements]):
         users = graph.uses.get(value, ())
         if all(
-            isinstance(user.op, int_ops.Relabel) or (isinstance(user.op, _PASSING) and user.result in exempt)
+            isinstance(user.op, int_ops.Relabel)
+            or (isinstance(user.op, int_ops.Rescale) and user.result in leaving)
+            or (isinstance(user.op, _PASSING) and user.result in exempt)
             for user in users
         ):
             exempt.add(value)

@@ -416,3 +416,19 @@ def test_an_input_that_nothing_uses_stays_as_it_is() -> None:
     for io in ("target", "original"):
         module = lowered(source, "pow2-npu", io)
         assert module.graph.inputs[1] == source.graph.inputs[1]
+
+
+@pytest.mark.parametrize("name", ["pow2-scale-npu", "esp32-s3", "esp32-p4", "xint8"])
+def test_io_original_where_scales_are_powers_of_two(name: str) -> None:
+    """Found by generated modules: the conversion behind the accelerator was refused for the true scale it reads."""
+    net = Network()
+    x = net.input((1, 4, 4, 4), 0.0173, 100)
+    y = net.conv(x, weights((4, 1, 1, 4), 1), i8(0.004), u8(0.0131, 7), clamp=(0.0, 2.0))
+    y = net.conv(y, weights((4, 1, 1, 4), 2), i8(0.004), u8(0.0137, 120), name="second")
+    source = net.finish(net.emit(nn.Reshape(y, (1, 64)), "flat"))
+    module = lowered(source, name, "original")
+    assert module.graph.inputs == source.graph.inputs
+    assert module.graph.outputs[0].value.type == source.graph.outputs[0].value.type
+    inputs = random_inputs(source, 4)
+    before, after = ReferenceProgram(source).run(inputs)["y"], Program(module).run(inputs)["y"]
+    assert np.abs(before.astype(np.int64) - after.astype(np.int64)).mean() < 4

@@ -17,7 +17,7 @@ from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
 from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
-from mrqc.passes.requantize.form import Layer, real_constant
+from mrqc.passes.requantize.form import Layer, host_results, real_constant
 from mrqc.passes.requantize.zero_points import Addition, absorption, balance, offset_of, passes
 from mrqc.targets import Target
 
@@ -57,6 +57,7 @@ class _Absorption:
         self._builder = GraphBuilder(value.name for value in module.graph.values())
         self._findings: list[Diagnostic] = []
         self._offsets = _offsets(module)
+        self._host_results = host_results(module)
 
     def run(self) -> Module:
         graph, builder = self._module.graph, self._builder
@@ -70,7 +71,7 @@ class _Absorption:
         if self._findings:
             raise TargetError.collect(f"target {self._target.name} cannot run this model", self._findings)
         outputs = [
-            Output(output.name, self._relabelled(builder.lookup(output.value), _zero_point(output.value), output.name))
+            Output(output.name, self._relabelled(builder.lookup(output.value), self._seen(output.value), output.name))
             for output in graph.outputs
         ]
         return without_dead_statements(self._module.with_graph(builder.finish(outputs)))
@@ -97,7 +98,11 @@ class _Absorption:
             op = replace(cast(Any, op), element=_without_zero_point(old))
         new = replace(old, type=op.infer()[0])
         builder.append(Statement((new,), op, statement.location))
-        builder.bind(old, self._relabelled(new, -_zero_point(old)) if isinstance(op, nn.Quantize) else new)
+        builder.bind(old, self._relabelled(new, -self._seen(old)) if isinstance(op, nn.Quantize) else new)
+
+    def _seen(self, value: Value) -> int:
+        """Return the zero point that a value loses inside: none if it is made for the host alone."""
+        return 0 if value in self._host_results else _zero_point(value)
 
     def _layer(self, old: Layer, op: Layer, statement: Statement) -> Layer:
         """Return a layer whose bias holds the zero points of its input and of its result."""

@@ -15,7 +15,7 @@ from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
 from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
-from mrqc.passes.requantize.form import Layer, constant_of
+from mrqc.passes.requantize.form import Layer, constant_of, host_results
 from mrqc.passes.requantize.labels import is_homogeneous
 from mrqc.targets import Target
 
@@ -47,6 +47,7 @@ class _Alignment:
         self._module = module
         self._builder = GraphBuilder(value.name for value in module.graph.values())
         self._factors: dict[Value, float] = {}
+        self._host_results = host_results(module)
 
     def run(self) -> Module:
         graph, builder = self._module.graph, self._builder
@@ -112,7 +113,7 @@ class _Alignment:
         old = statement.result
         new = replace(old, type=op.infer()[0])
         self._builder.append(Statement((new,), op, statement.location))
-        if old.type.element.is_quantized:
+        if old.type.element.is_quantized and old not in self._host_results:
             self._bind(old, new, factor)
         else:
             self._builder.bind(old, new)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mrqc.ir.data import Data
 from mrqc.ir.graph import Module, Statement
-from mrqc.ir.op import Op
+from mrqc.ir.op import Op, Value
 from mrqc.ir.quantization import Quantization
 from mrqc.ir.rewrite import GraphBuilder
 from mrqc.ir.types import FLOAT, Element
@@ -122,6 +122,18 @@ def layers_of(module: Module) -> Iterator[LayerForm]:
         source = definitions[weights.op.input] if isinstance(weights.op, nn.Quantize) else weights
         bias = None if statement.op.bias is None else definitions[statement.op.bias]
         yield LayerForm(statement, source, rounding, bias)
+
+
+def host_results(module: Module) -> frozenset[Value]:
+    """Return what conversions make for the host alone, behind everything else."""
+    graph = module.graph
+    return frozenset(
+        statement.result
+        for statement in graph.statements
+        if isinstance(statement.op, nn.Quantize)
+        and statement.result in graph.output_values
+        and statement.result not in graph.uses
+    )
 
 
 @dataclass(frozen=True)
