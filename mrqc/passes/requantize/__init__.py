@@ -4,6 +4,7 @@ from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
 from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
+from mrqc.passes.requantize.equalize import Equalize
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.requantize import RECIPES, Recipe
 from mrqc.passes.requantize.round_weights import RoundWeights
@@ -18,6 +19,7 @@ __all__ = [
     "ClipWeights",
     "CorrectBiases",
     "CorrectWeights",
+    "Equalize",
     "FoldRoundingError",
     "QuantizeBiases",
     "Recipe",
