@@ -217,6 +217,8 @@ def _activations(module: Module) -> Iterator[Value]:
     constants = {s.result for s in graph.statements if isinstance(s.op, ConstantBase)}
     outer = {value for value in conversions.values() if value in constants or value in graph.inputs}
     outer |= {value for value in conversions if value in graph.output_values and value not in graph.uses}
+    # An input that nothing asks for stays as it is.
+    outer |= {value for value in graph.inputs if value not in graph.uses and value not in graph.output_values}
     for value in graph.values():
         is_parameter = value in weights and (value in constants or conversions.get(value) in constants)
         if value.type.element.is_quantized and not is_parameter and value not in outer:

@@ -65,6 +65,11 @@ class Teacher:
         self._samples = samples
         self._cache = ArrayCache.from_environment() if cache is None else cache
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the samples are the user's, not synthetic ones."""
+        return self._samples is not None
+
     @cached_property
     def samples(self) -> CalibrationSamples:
         """The samples; synthetic ones where none were given."""

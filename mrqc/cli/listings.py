@@ -29,7 +29,7 @@ def targets(
 
 
 def passes() -> None:
-    """List passes, options and pipelines."""
+    """List passes, options, pipelines and recipes."""
     rows: list[tuple[str, ...]] = []
     for pass_ in library.passes.PASSES:
         described = library.passes.describe_options(pass_)
@@ -38,7 +38,8 @@ def passes() -> None:
         rows += [("", "", f"  {text}", "") for text in texts]
     listed = library.report.format_table([row[:3] for row in rows], ("pass", "exactness", "what it does"))
     pipelines = library.report.format_table(list(library.passes.PIPELINES.items()), ("pipeline", "passes"))
-    write_result(f"{listed}\n{pipelines}")
+    recipes = library.report.format_table(list(library.passes.RECIPES.items()), ("recipe", "requantize stands for"))
+    write_result(f"{listed}\n{pipelines}\n{recipes}")
 
 
 def _details(target: Target) -> str:

@@ -17,6 +17,7 @@ from mrqc.passes.manager import Instruments, PassRecord, run_pipeline
 from mrqc.passes.pipeline import describe_options, format_pass, parse_passes
 from mrqc.passes.requantize import (
     RECIPES,
+    STEPS,
     AbsorbZeroPoints,
     AlignScales,
     AssignScales,
@@ -27,6 +28,7 @@ from mrqc.passes.requantize import (
     FoldRoundingError,
     QuantizeBiases,
     Recipe,
+    Requantize,
     RoundWeights,
     Symmetrize,
 )
@@ -38,17 +40,8 @@ PASSES: tuple[type[Pass], ...] = (
     Canonicalize,
     FoldBatchNormalization,
     StripEdges,
-    Symmetrize,
-    Equalize,
-    AssignScales,
-    CorrectWeights,
-    FoldRoundingError,
-    ClipWeights,
-    RoundWeights,
-    CorrectBiases,
-    QuantizeBiases,
-    AbsorbZeroPoints,
-    AlignScales,
+    Requantize,
+    *STEPS,
     LowerToInt,
     EliminateCommonSubexpressions,
     EliminateDeadCode,
@@ -71,39 +64,43 @@ PIPELINES: Mapping[str, str] = MappingProxyType(
 )
 """Named pipelines: ``import`` runs on every loaded model; a target names the one that lowers to it."""
 
-_REQUANTIZE = re.compile(r"(?<![\w-])requantize(?:\{\s*recipe=(\w+)\s*\})?(?![\w-])")
+_REQUANTIZE = re.compile(r"(?<![\w-])requantize(?![\w-])(?:\s*\{([^{}]*)\})?")
 
 
 def pipeline_for(target: Target, recipe: str | None = None) -> str:
-    """Return the pipeline that lowers to a target by a recipe, pass by pass.
+    """Return the pipeline that lowers to a target, by a recipe in place of its own if one is given.
 
     Raises:
         UsageError: There is no such recipe.
     """
     text = PIPELINES.get(target.pipeline, target.pipeline)
-    return text if recipe is None else _REQUANTIZE.sub(f"requantize{{recipe={recipe}}}", text)
+    if recipe is None:
+        return text
+    if not any(recipe == known for known in RECIPES):
+        raise UsageError(f"no recipe is called {recipe!r} (possible: {', '.join(RECIPES)})")
+
+    def with_recipe(match: re.Match[str]) -> str:
+        kept = [option for option in (match[1] or "").split() if not option.startswith("recipe=")]
+        return f"requantize{{{' '.join([*kept, f'recipe={recipe}'])}}}"
+
+    return _REQUANTIZE.sub(with_recipe, text)
 
 
 def parse_pipeline(text: str, target: Target | None = None) -> tuple[Pass, ...]:
-    """Return the passes of a pipeline, given by name or pass by pass; ``requantize`` stands for a recipe's passes.
+    """Return the passes of a pipeline, given by name or pass by pass; those of a recipe stand for ``requantize``.
 
     Raises:
-        UsageError: As :func:`parse_passes`, or there is no such recipe.
+        UsageError: As :func:`parse_passes`.
     """
-    return parse_passes(_REQUANTIZE.sub(_recipe_passes, PIPELINES.get(text.strip(), text)), PASSES, target)
-
-
-def _recipe_passes(match: re.Match[str]) -> str:
-    recipe = match[1] or "default"
-    if recipe not in RECIPES:
-        raise UsageError(f"no recipe is called {recipe!r} (possible: {', '.join(RECIPES)})")
-    return RECIPES[recipe]
+    passes = parse_passes(PIPELINES.get(text.strip(), text), PASSES, target)
+    return tuple(step for pass_ in passes for step in (pass_.passes if isinstance(pass_, Requantize) else (pass_,)))
 
 
 __all__ = [
     "PASSES",
     "PIPELINES",
     "RECIPES",
+    "STEPS",
     "AbsorbZeroPoints",
     "AlignScales",
     "AssignScales",
@@ -126,6 +123,7 @@ __all__ = [
     "PassRecord",
     "QuantizeBiases",
     "Recipe",
+    "Requantize",
     "RoundWeights",
     "StripEdges",
     "Symmetrize",

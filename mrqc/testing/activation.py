@@ -30,9 +30,11 @@ def nn_clip(draft: Draft, operand: Value) -> Value:
 
 @strategy_for(nn.Softmax, accepts=is_quantized)
 def nn_softmax(draft: Draft, operand: Value) -> Value:
-    """Append a softmax at the scale that exporters use, 1/256 (1/127 without a zero point)."""
+    """Append a softmax at the scale that exporters use, 1/256 (1/127 or 1/32768 without a zero point)."""
     dtype = draft.scheme.activation
-    if draft.scheme.symmetric:
+    if dtype is DType.I16:
+        element = Element.per_tensor(dtype, 2.0**-15)
+    elif draft.scheme.symmetric:
         scale = 2.0**-7 if draft.scheme.power_of_two else single_precision(1 / 127)
         element = Element.per_tensor(dtype, scale)
     else:

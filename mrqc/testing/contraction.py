@@ -171,7 +171,8 @@ def _nn_weights(draft: Draft, shape: tuple[int, ...]) -> tuple[NDArray[np.int64]
         free = gain / (np.maximum(spread, 1.0) * np.sqrt(depth))
         per_axis = [single_precision(scale) for scale in free]
         return codes, Element(DType.I8, Quantization.per_axis(per_axis, [0] * shape[0], 0))
-    dtype = draft.scheme.activation
+    # Wider activations meet weights of 8 bits all the same.
+    dtype = DType.I8 if draft.scheme.activation is DType.I16 else draft.scheme.activation
     codes = draft.draw(code_arrays(shape, dtype.minimum, dtype.maximum))
     zero_point = 0
     if not draft.scheme.symmetric:
@@ -188,7 +189,9 @@ def _nn_bias(real: NDArray[np.float64], operand: Value, weights: Quantization) -
     grid = [single_precision(operand.type.quantization.scale * scale) for scale in weights.scales]
     axis = None if weights.is_per_tensor else 0
     quantization = Quantization(tuple(grid), (0,) * len(grid), axis)
-    return quantization.quantize(real, DType.I32.minimum, DType.I32.maximum), Element(DType.I32, quantization)
+    dtype = DType.I64 if operand.type.dtype is DType.I16 else DType.I32
+    # What 32 bits hold is enough for either.
+    return quantization.quantize(real, DType.I32.minimum, DType.I32.maximum), Element(dtype, quantization)
 
 
 @strategy_for(int_ops.Conv2D, accepts=is_activation_image)

@@ -10,7 +10,7 @@ from mrqc.ir import FLOAT, DType, Element, Module, Op, Output, TensorType, Value
 from mrqc.ops import NN_OPS, nn
 from mrqc.ops import int as int_ops
 from mrqc.ops.int.contraction import ACTIVATION_DTYPES
-from mrqc.testing.draft import OP_STRATEGIES, ROW_LIMIT, Draft, Limits, Scheme, Spread
+from mrqc.testing.draft import OP_STRATEGIES, ROW_LIMIT, Draft, Limits, Scheme, Spread, is_activation
 from mrqc.testing.types import label_scales
 
 NN_LAYERS: tuple[type[Op], ...] = (
@@ -78,6 +78,7 @@ def nn_modules(
     limits: Limits = SMALL,
     float_io: bool | None = False,
     awkward_names: bool | None = None,
+    scheme: Scheme | None = None,
 ) -> Module:
     """Return a strategy for quantized nn modules as an importer leaves them after folding.
 
@@ -93,8 +94,9 @@ def nn_modules(
         limits: Size of the tensors.
         float_io: Whether inputs and outputs are f32 behind nn.quantize and nn.dequantize; None for either.
         awkward_names: Whether names contain spaces, quotes and the like; None for either.
+        scheme: How the exporter quantizes, 16-bit activations included; None for one of :func:`schemes`.
     """
-    draft = Draft(draw, limits, draw(schemes()), _choose(draw, awkward_names))
+    draft = Draft(draw, limits, draw(schemes()) if scheme is None else scheme, _choose(draw, awkward_names))
     if is_float := _choose(draw, float_io):
         real = draft.add_input("input", TensorType(draw(_shapes(limits)), FLOAT))
         OP_STRATEGIES[nn.Quantize].extend(draft, real)
@@ -103,7 +105,7 @@ def nn_modules(
         element = draft.element_for(draw(st.sampled_from(INPUT_SPREADS)))
         _add_inputs(draft, draw(_shapes(limits)), element)
     _grow(draft, layers, max_layers)
-    if draw(st.booleans()):
+    if draw(st.booleans()) and is_activation(limits, draft.values[-1]):
         OP_STRATEGIES[nn.Softmax].extend(draft, draft.values[-1])
     results = _results(draft)
     if is_float:

@@ -50,10 +50,12 @@ def test_lower_reports_in_json(mrqc: CommandLine, digits: Path, tmp_path: Path) 
     }
     assert [tensor["name"] for tensor in facts["inputs"]] == ["image"]
     assert facts["inputs"][0].keys() == {"name", "shape", "dtype", "scale", "zero_point"}
-    assert (facts["inputs"][0]["dtype"], facts["inputs"][0]["zero_point"]) == ("i8", 0)
+    assert (facts["inputs"][0]["dtype"], facts["inputs"][0]["zero_point"]) == ("i8", -128)
     assert facts["outputs"][0]["shape"] == [1, 10]
     assert facts["arena_bytes"] > 0 < facts["constant_bytes"]
-    assert {"requantize", "lower-to-int", "legalize"} <= {record["name"] for record in facts["passes"]}
+    assert {"symmetrize", "correct-biases", "lower-to-int", "legalize"} <= {
+        record["name"] for record in facts["passes"]
+    }
     assert facts["files"] == [str(output), str(tmp_path / "my_kernel.h")]
     assert '#include "my_kernel.h"' in output.read_text()
 
@@ -86,7 +88,7 @@ def test_a_shorter_pipeline_can_be_written_as_text_only(mrqc: CommandLine, clip_
     arguments = ("lower", clip_model, "--target", "pow2-npu", "--passes", "requantize")
     facts = json_of(mrqc(*arguments, "-o", tmp_path / "half.mrq", "--json"))
     assert facts["arena_bytes"] is facts["constant_bytes"] is None
-    assert [record["name"] for record in facts["passes"]] == ["requantize"]
+    assert [record["name"] for record in facts["passes"]] == library.passes.RECIPES["default"].split(",")
     assert "bytes" not in mrqc(*arguments, "-o", tmp_path / "half.mrq").err
     assert mrqc(*arguments, "-o", tmp_path / "half.c").code == 2
     assert not (tmp_path / "half.c").exists()
@@ -311,6 +313,8 @@ def test_passes_are_listed_with_their_options(mrqc: CommandLine) -> None:
             assert f"{option}=" in listed
     for name in library.passes.PIPELINES:
         assert name in listed
+    for name, passes in library.passes.RECIPES.items():
+        assert any(line.split() == [name, passes] for line in listed.splitlines())
 
 
 @pytest.mark.assets

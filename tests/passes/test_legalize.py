@@ -97,7 +97,7 @@ def test_missing_ops_are_all_named_at_once() -> None:
 
 
 def test_an_accumulator_that_can_overflow_is_reported_with_its_bound() -> None:
-    narrow = target_with(accumulator={"bits": 18}, bias={"bits": 16})
+    narrow = target_with(accumulator={"bits": 18}, bias={"bits": 18})
     with pytest.raises(TargetError, match=r"logits: its accumulator can reach \d+ in channel \d+, more than 18 bits"):
         Legalize(narrow)(lowered())
 
@@ -117,8 +117,6 @@ def test_a_bias_wider_than_its_register_is_refused_by_name() -> None:
     net = Network()
     x = net.input((1, 1, 1, 2), 1 / 64, 128)
     y = net.conv(x, weights((2, 1, 1, 2), 0), i8(0.01), u8(0.5, 128), bias=[70000, 1], name="wide_bias")
-    with pytest.raises(TargetError, match=r"wide_bias: the bias of channel 0 is .* does not fit 16 bits"):
-        run_pipeline(net.finish(y), parse_pipeline("default", target_with(load_target("sym-npu"), bias={"bits": 16})))
     module = run_pipeline(net.finish(y), parse_pipeline("default", load_target("sym-npu")))
     with pytest.raises(TargetError, match=r"wide_bias: biases from .* do not fit 16 bits"):
         Legalize(target_with(load_target("sym-npu"), bias={"bits": 16}))(module)

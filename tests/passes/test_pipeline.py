@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from mrqc.errors import UsageError
-from mrqc.passes import PASSES, PIPELINES, describe_options, format_pass, parse_pipeline
+from mrqc.passes import (
+    PASSES,
+    PIPELINES,
+    RECIPES,
+    STEPS,
+    Symmetrize,
+    describe_options,
+    format_pass,
+    parse_pipeline,
+    pipeline_for,
+)
 from mrqc.targets import load_target
 
 POW2 = load_target("pow2-npu")
@@ -15,23 +25,47 @@ POW2 = load_target("pow2-npu")
 def test_named_pipelines_parse_and_print_back(name: str) -> None:
     passes = parse_pipeline(name, POW2)
     text = ",".join(map(format_pass, passes))
-    assert text == PIPELINES[name]
+    assert text == PIPELINES[name].replace("requantize", RECIPES["default"])
     assert parse_pipeline(text, POW2) == passes
 
 
 def test_options_are_read_and_printed() -> None:
-    (requantize, lower) = parse_pipeline(" requantize{io=original} , lower-to-int ", POW2)
-    assert format_pass(requantize) == "requantize{io=original}"
+    (assign, lower) = parse_pipeline(" assign-scales{method=joint} , lower-to-int ", POW2)
+    assert format_pass(assign) == "assign-scales{method=joint}"
     assert format_pass(lower) == "lower-to-int"
-    assert parse_pipeline(format_pass(requantize), POW2) == (requantize,)
+    assert parse_pipeline(format_pass(assign), POW2) == (assign,)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_requantize_stands_for_the_passes_of_a_recipe(recipe: str) -> None:
+    passes = parse_pipeline(f"canonicalize,requantize{{recipe={recipe} io=original}},legalize", POW2)
+    assert passes[1] == Symmetrize(POW2, io="original")
+    text = ",".join(map(format_pass, passes[1:-1]))
+    assert text == RECIPES[recipe].replace("symmetrize", "symmetrize{io=original}", 1)
+    assert {type(pass_) for pass_ in passes[1:-1]} <= set(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ("requantize", "requantize{recipe=fast}"),
+        ("requantize{recipe=best io=original},legalize", "requantize{io=original recipe=fast},legalize"),
+        ("canonicalize,lower-to-int", "canonicalize,lower-to-int"),
+    ],
+)
+def test_a_recipe_takes_the_place_of_the_one_of_a_target(own: str, wanted: str) -> None:
+    target = POW2.model_copy(update={"pipeline": own})
+    assert pipeline_for(target, "fast") == wanted
+    assert pipeline_for(target) == own
 
 
 MISTAKES = [
     ("requantise", "no pass is called 'requantise' (did you mean requantize?)"),
     ("zzz", "there are fold-qdq, canonicalize"),
-    ("requantize{oi=target}", "requantize has no option 'oi=target' (options: io)"),
-    ("requantize{target=x}", "requantize has no option 'target=x' (options: io)"),
-    ("requantize{io}", "requantize has no option 'io' (options: io)"),
+    ("requantize{oi=target}", "requantize has no option 'oi=target' (options: recipe, io)"),
+    ("requantize{target=x}", "requantize has no option 'target=x' (options: recipe, io)"),
+    ("requantize{io}", "requantize has no option 'io' (options: recipe, io)"),
+    ("requantize{recipe=slow}", "requantize: recipe must be fast|default|best, found 'slow'"),
     ("requantize{io=file}", "requantize: io must be target|original, found 'file'"),
     ("canonicalize{x=1}", "canonicalize has no option 'x=1' (options: none)"),
     ("canonicalize requantize", "cannot read"),
@@ -63,4 +97,7 @@ def test_passes_are_unique_documented_and_named_after_their_class() -> None:
 
 def test_options_are_described_for_the_command_line() -> None:
     requantize = next(pass_ for pass_ in PASSES if pass_.name == "requantize")
-    assert describe_options(requantize) == [("io", "target|original", "target")]
+    assert describe_options(requantize) == [
+        ("recipe", "fast|default|best", "default"),
+        ("io", "target|original", "target"),
+    ]

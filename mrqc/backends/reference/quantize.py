@@ -37,7 +37,7 @@ def dequantize(op: Dequantize, _: Mapping[Value, Array]) -> Kernel:
 @RULES.register(Relabel)
 def relabel(op: Relabel, _: Mapping[Value, Array]) -> Kernel:
     """Return the kernel that leaves codes alone, and multiplies floats."""
-    factors = np.asarray(op.factors if len(op.factors) > 1 else op.factors[0])
+    factors = np.asarray(op.factors[0] if len(op.factors) == 1 else op.factors)
 
     def kernel(array: Array) -> Array:
         return array if op.input.type.element.is_quantized else array * factors

@@ -6,13 +6,14 @@ from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.equalize import Equalize
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
-from mrqc.passes.requantize.requantize import RECIPES, Recipe
+from mrqc.passes.requantize.requantize import RECIPES, STEPS, Recipe, Requantize
 from mrqc.passes.requantize.round_weights import RoundWeights
 from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError
 from mrqc.passes.requantize.symmetrize import Symmetrize
 
 __all__ = [
     "RECIPES",
+    "STEPS",
     "AbsorbZeroPoints",
     "AlignScales",
     "AssignScales",
@@ -23,6 +24,7 @@ __all__ = [
     "FoldRoundingError",
     "QuantizeBiases",
     "Recipe",
+    "Requantize",
     "RoundWeights",
     "Symmetrize",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from mrqc.analysis.scale_groups import TieConditions, scale_groups
 from mrqc.errors import Diagnostic, TargetError
 from mrqc.ir.data import Data
+from mrqc.ir.dtype import DType
 from mrqc.ir.graph import Module, Output, Statement
 from mrqc.ir.op import Op, Value
 from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
@@ -17,7 +18,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.requantize.form import Layer, real_constant
-from mrqc.passes.requantize.zero_points import Addition, absorption
+from mrqc.passes.requantize.zero_points import Addition, absorption, balance, offset_of, passes
 from mrqc.targets import Target
 
 
@@ -89,7 +90,7 @@ class _Absorption:
         elif isinstance(source, nn.Constant):
             op = source
         elif isinstance(source, Layer):
-            op = self._layer(source, cast(Layer, source.map_operands(builder.lookup)), statement)
+            op = self._layer(source, source.map_operands(builder.lookup), statement)
         else:
             op = _shifted(source.map_operands(builder.lookup), self._offsets[old])
         if not isinstance(op, nn.Constant | nn.Quantize) and hasattr(op, "element"):
@@ -133,23 +134,17 @@ def _offsets(module: Module) -> dict[Value, float]:
     takes the difference, a fraction of a code.
     """
     groups = scale_groups(module, TieConditions.of(only_shifts=False)).group_of
-    balancing = absorption(module, groups).balancing
-    found: dict[Value, float] = {}
-    for value in module.graph.values():
-        quantization = value.type.quantization
-        zero_point = _zero_point(value)
-        found[value] = 0.0 if quantization is None or not zero_point else quantization.scale * zero_point
+    fixed = {group for value, group in groups.items() if value.type.dtype is not DType.I8}
+    balancing = absorption(module, groups, fixed).balancing
+    found = {value: offset_of(value.type.element) for value in module.graph.values()}
     for statement in module.graph.statements:
         op, result = statement.op, statement.result
-        if isinstance(op, nn.Mean | nn.AveragePool2D) or (isinstance(op, nn.Clip) and found[op.input]):
-            found[result] = found[op.input]
+        if passes(op):
+            found[result] = found[op.operands[0]]
         elif isinstance(op, Addition) and result.name in balancing:
             free = balancing[result.name]
-            other = found[op.rhs if free == op.lhs else op.lhs]
-            if isinstance(op, nn.Add):
-                found[free] = found[result] - other
-            else:
-                found[free] = found[result] + other if free == op.lhs else other - found[result]
+            other = op.rhs if free == op.lhs else op.lhs
+            found[free] = balance(op, free, found[result], found[other])
     return found
 
 

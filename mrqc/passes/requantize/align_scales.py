@@ -84,7 +84,7 @@ class _Alignment:
             builder.append(statement)
             return
         if isinstance(op, Layer):
-            self._emit(self._layer(op, old, statement), statement, _alignment(old))
+            self._emit(self._layer(op, old), statement, _alignment(old))
             return
         factor = self._operand_factor(op)
         if isinstance(op, nn.Quantize):
@@ -129,7 +129,7 @@ class _Alignment:
             changes["value"] = op.value * factor
         return replace(cast(Any, op), **changes)
 
-    def _layer(self, op: Layer, old: Value, statement: Statement) -> Op:
+    def _layer(self, op: Layer, old: Value) -> Op:
         """Return a layer whose weights and bias take up the labels around it."""
         definitions = self._module.graph.definitions
         before, after = self._factor(op.input), _alignment(old)
@@ -144,9 +144,7 @@ class _Alignment:
         )
         clamp = (op.clamp[0] * after, op.clamp[1] * after)
         element = _times(op.element, after)
-        return replace(
-            op, input=self._builder.lookup(op.input), weight=weight, bias=bias, clamp=clamp, element=element
-        )
+        return replace(op, input=self._builder.lookup(op.input), weight=weight, bias=bias, clamp=clamp, element=element)
 
 
 def _exact(value: Value, factor: float) -> float:

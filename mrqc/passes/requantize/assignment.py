@@ -98,9 +98,7 @@ class _Edge:
         return (fractions[self.sink] - fractions[self.source] + self.shift + 0.5) % 1.0 - 0.5
 
 
-def _best_octave(
-    demand: Demand, scales: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _best_octave(demand: Demand, scales: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return, for scales that count only modulo octaves, the least cost and the scale that has it."""
     nearest = np.rint(np.log2(demand.least_scale / scales))
     candidates = scales * 2.0 ** (nearest + _EXPONENTS[:, None])
@@ -144,9 +142,7 @@ def _allow_shifts(
             return
 
 
-def _pins(
-    groups: ScaleGroups, demands: Sequence[Demand], solution: NDArray[np.float64]
-) -> Iterator[tuple[int, float]]:
+def _pins(groups: ScaleGroups, demands: Sequence[Demand], solution: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
     """Yield the fraction groups that the solution put on a member's preferred scale, with the exact number."""
     for index, demand in enumerate(demands):
         if demand.preferred is None and not demand.power_of_two:

@@ -1,8 +1,9 @@
 """The form in which a module is re-quantized: real weights, and behind them the grid that they are rounded to.
 
-Between ``symmetrize`` and ``round-weights`` a layer's weights are two statements: a constant that holds them as the file
-does (or as real numbers, once a pass has moved them), and an ``nn.quantize`` to the target's element, which says at
-which scale they will be rounded. Biases keep their file's own scale or are real numbers. So no pass rounds what an earlier one has rounded.
+Between ``symmetrize`` and ``round-weights`` a layer's weights are two statements: a constant that holds them as the
+file does (or as real numbers, once a pass has moved them), and an ``nn.quantize`` to the target's element, which says
+at which scale they will be rounded. Biases keep their file's own scale or are real numbers. So no pass rounds what an
+earlier one has rounded.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from mrqc.ir.data import Data
 from mrqc.ir.graph import Module, Statement
-from mrqc.ir.op import Op, Value
+from mrqc.ir.op import Op
 from mrqc.ir.quantization import Quantization
 from mrqc.ir.rewrite import GraphBuilder
 from mrqc.ir.types import FLOAT, Element

@@ -35,7 +35,7 @@ class Positions:
 
     @classmethod
     def spread(cls, shape: tuple[int, ...], wanted: int) -> Positions:
-        """Return at most ``wanted`` places of a result ``[samples, …, channels]``, seemingly at random, always the same."""
+        """Return ``wanted`` places at most of a result ``[samples, …, channels]``, as if at random, always the same."""
         height, width = shape[1:3] if len(shape) == 4 else (1, 1)
         total = math.prod(shape[:-1])
         chosen = np.sort(np.random.default_rng(0).permutation(total)[:wanted]) if total > wanted else np.arange(total)

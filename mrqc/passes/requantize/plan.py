@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,14 @@ from mrqc.ops import nn
 from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
 from mrqc.passes.requantize.labels import fixed_groups
 from mrqc.passes.requantize.storage import Storage, Zero
-from mrqc.passes.requantize.zero_points import Absorption, absorption, addition_of, mean_links
+from mrqc.passes.requantize.zero_points import (
+    Absorption,
+    absorption,
+    addition_of,
+    balance,
+    mean_links,
+    offset_of,
+)
 from mrqc.targets import Target
 
 
@@ -84,7 +92,8 @@ class ActivationPlan:
         if groups.conflicts:
             raise TargetError.collect(f"target {target.name} cannot run this model", groups.conflicts)
         found = activation_ranges(module, ranges)
-        absorbed = _absorption(module, groups, target, centre)
+        joints = [functools.reduce(ActivationRange.join, (found[value] for value in group)) for group in groups.members]
+        absorbed = _absorption(module, groups, joints, target, centre)
         softmaxes = {
             groups.group_of[statement.result]
             for statement in module.graph.statements
@@ -93,10 +102,7 @@ class ActivationPlan:
         entries = {value.name for value in module.graph.inputs}
         fixed = fixed_groups(module, groups) if target.activation.only_powers_of_two else frozenset[int]()
         demands: list[Demand] = []
-        for index, members in enumerate(groups.members):
-            joint = found[members[0]]
-            for value in members[1:]:
-                joint = joint.join(found[value])
+        for index, (members, joint) in enumerate(zip(groups.members, joints, strict=True)):
             storage = _storage(target, joint, index in absorbed.groups)
             demand = Demand(joint, storage, power_of_two=index in fixed)
             if index in softmaxes:
@@ -104,9 +110,12 @@ class ActivationPlan:
             else:
                 # An input that keeps its codes loses nothing; elsewhere that is a matter of cost.
                 entry = next((value.name for value in members if value.name in entries), None)
-                demand = demand if index in fixed else replace(demand, preferred=_lossless_scale(own.get(entry or ""), storage))
+                if index not in fixed:
+                    demand = replace(demand, preferred=_lossless_scale(own.get(entry or ""), storage))
             demands.append(demand)
-        return cls(module, groups, _with_offsets(module, groups, demands, absorbed))
+        offsets = _Offsets(groups.group_of, demands)
+        offsets.decide(module, absorbed.balancing)
+        return cls(module, groups, offsets.demands)
 
     def is_centred(self, value: Value) -> bool:
         """Whether a zero point of an activation would be absorbed."""
@@ -118,10 +127,17 @@ class ActivationPlan:
 
     def elements(self, scales: Sequence[float]) -> dict[str, Element]:
         """Return the element of each activation, by name, at the scales of the groups."""
+        group_of = self.groups.group_of
         elements = [
             demand.storage.element(demand.range, scale) for demand, scale in zip(self.demands, scales, strict=True)
         ]
-        return {value.name: elements[group] for value, group in self.groups.group_of.items()}
+        for operand, result in mean_links(self.module, group_of):
+            # A mean has the offset that its operand got, and that is rounded to coarser codes than its own.
+            offset, demand = offset_of(elements[group_of[operand]]), self.demands[group_of[result]]
+            if demand.storage.zero is Zero.CENTRED:
+                storage = replace(demand.storage, offset=offset)
+                elements[group_of[result]] = storage.element(demand.range, scales[group_of[result]])
+        return {value.name: elements[group] for value, group in group_of.items()}
 
 
 def tie_conditions(target: Target) -> TieConditions:
@@ -136,55 +152,55 @@ def tie_conditions(target: Target) -> TieConditions:
     return TieConditions(addition is None or addition.on == "accelerator", means)
 
 
-def _with_offsets(
-    module: Module, groups: ScaleGroups, demands: Sequence[Demand], absorbed: Absorption
-) -> list[Demand]:
-    """Return the demands, with offsets where additions and means decide them.
+class _Offsets:
+    """Offsets of groups where additions and means decide them.
 
     The offset of a sum is that of its operands together, a mean has its operand's: what meets one of these lies around
     the middle of its range whatever its scale, and one operand of each addition makes up the difference.
     """
-    found = list(demands)
-    group_of = groups.group_of
 
-    def offset(value: Value) -> float:
-        demand = found[group_of[value]]
+    def __init__(self, group_of: Mapping[Value, int], demands: Sequence[Demand]) -> None:
+        self._group_of = group_of
+        self.demands = list(demands)
+
+    def decide(self, module: Module, balancing: Mapping[str, Value]) -> None:
+        """Fix the offsets of all groups that additions and means of a module meet."""
+        additions = [s for s in module.graph.statements if s.result.name in balancing]
+        for statement in additions:
+            for value in (*statement.op.operands, statement.result):
+                if value != balancing[statement.result.name]:
+                    self._fix(value, self._of(value))
+        for operand, result in mean_links(module, self._group_of):
+            self._fix(operand, self._of(operand))
+            self._fix(result, self._of(operand))
+        for statement in additions:
+            op, free = addition_of(statement), balancing[statement.result.name]
+            other = op.rhs if free == op.lhs else op.lhs
+            self._fix(free, balance(op, free, self._of(statement.result), self._of(other)))
+
+    def _of(self, value: Value) -> float:
+        demand = self.demands[self._group_of[value]]
         if demand.storage.zero is not Zero.CENTRED:
             return 0.0
-        middle = demand.range.middle
-        return middle if demand.storage.offset is None else demand.storage.offset
+        return demand.range.middle if demand.storage.offset is None else demand.storage.offset
 
-    def fix(value: Value, number: float) -> None:
-        demand = found[group_of[value]]
+    def _fix(self, value: Value, offset: float) -> None:
+        group = self._group_of[value]
+        demand = self.demands[group]
         if demand.storage.zero is Zero.CENTRED:
-            found[group_of[value]] = replace(demand, storage=replace(demand.storage, offset=number))
-
-    additions = [s for s in module.graph.statements if s.result.name in absorbed.balancing]
-    for statement in additions:
-        balancing = absorbed.balancing[statement.result.name]
-        for value in (*statement.op.operands, statement.result):
-            if value != balancing and value in group_of:
-                fix(value, offset(value))
-    for operand, result in mean_links(module, group_of):
-        fix(operand, offset(operand))
-        fix(result, offset(operand))
-    for statement in additions:
-        op, balancing = addition_of(statement), absorbed.balancing[statement.result.name]
-        other = op.rhs if balancing == op.lhs else op.lhs
-        total, rest = offset(statement.result), offset(other) if other in group_of else 0.0
-        if isinstance(op, nn.Add):
-            fix(balancing, total - rest)
-        else:
-            fix(balancing, total + rest if balancing == op.lhs else rest - total)
-    return found
+            self.demands[group] = replace(demand, storage=replace(demand.storage, offset=offset))
 
 
-def _absorption(module: Module, groups: ScaleGroups, target: Target, centre: bool | None) -> Absorption:
+def _absorption(
+    module: Module, groups: ScaleGroups, joints: Sequence[ActivationRange], target: Target, centre: bool | None
+) -> Absorption:
     """Return the groups whose zero points biases absorb."""
     # A narrow bias register has no room for a zero point times the sum of a channel's weights.
     if centre is False or not target.activation.symmetric or target.bias.bits < 32:
         return Absorption(frozenset(), {})
-    possible = absorption(module, groups.group_of)
+    # Bytes without a sign are for ranges from 0 on and hold them as they are.
+    fixed = {index for index, joint in enumerate(joints) if target.activation.storage_for(joint.low >= 0) != DType.I8}
+    possible = absorption(module, groups.group_of, fixed)
     if centre:
         return possible
     shifted = {
@@ -204,7 +220,7 @@ def _storage(target: Target, range_: ActivationRange, centred: bool) -> Storage:
     dtype = scheme.storage_for(range_.low >= 0.0)
     if not scheme.symmetric:
         return Storage(dtype, *scheme.code_range(dtype), Zero.FREE)
-    if centred and dtype is DType.I8:
+    if centred:
         return Storage(dtype, *scheme.code_range(dtype), Zero.CENTRED)
     return Storage(dtype, *scheme.code_range(dtype), Zero.FIXED)
 
@@ -223,4 +239,3 @@ def _lossless_scale(element: Element | None, storage: Storage) -> float | None:
         return None
     low, high = element.dtype.minimum - quantization.zero_point, element.dtype.maximum - quantization.zero_point
     return quantization.scale if storage.holds(low, high) and np.isfinite(quantization.scale) else None
-

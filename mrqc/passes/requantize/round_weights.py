@@ -23,7 +23,6 @@ from mrqc.passes.requantize.side_by_side import LayerSamples, change_layers
 from mrqc.passes.requantize.structure import rounded_constants
 from mrqc.targets import Target
 
-
 OFF_GRID = 1e-3
 """Weights further than this from a code, in codes, are rounded; the others are codes already."""
 _MARGIN = 0.05
@@ -40,7 +39,8 @@ class RoundWeights(CalibratedPass):
         target: Whose codes there are.
         method: ``nearest``: to the real value. ``closed-form``: in channels whose weights are not all codes already,
             those with the least squared error of the layer's sums that are not hidden by its clamp; biases are
-            corrected on the way, so that each layer sees what it will see.
+            corrected on the way, so that each layer sees what it will see. Synthetic samples, which have not the
+            second moments of data, leave it at the nearest.
         places: How many results of a layer are looked at.
         ridge: How strongly the solution is drawn to the real weights.
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
@@ -54,11 +54,11 @@ class RoundWeights(CalibratedPass):
     method: Literal["nearest", "closed-form"] = "nearest"
     places: int = 4096
     ridge: float = 0.01
-    reference: Literal["original", "input"] = "original"
+    reference: Literal["original", "input"] = "input"
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
-        if self.method == "closed-form":
+        if self.method == "closed-form" and teacher.has_data:
             module = change_layers(module, teacher, "rounding weights", self._solved, CorrectBiases().corrected)
         return self._nearest(module)
 
@@ -68,10 +68,7 @@ class RoundWeights(CalibratedPass):
         values = {value.name: value for value in module.graph.values()}
         for name, source in rounded_constants(module).items():
             element = values[name].type.element
-            if name in weights:
-                limits = self._limits
-            else:
-                limits = self.target.activation.code_range(element.dtype)
+            limits = self._limits if name in weights else self.target.activation.code_range(element.dtype)
             constants[name] = rounded(real_constant(source), element, limits)
         return without_dead_statements(edited(module, Edits(constants=constants)))
 

@@ -40,9 +40,7 @@ class _Progress:
         }
         self._stackable = program.batches_per_slice > 1
         self._extents = {value.name: max(1, value.type.shape[0]) for value in module.graph.inputs if value.type.shape}
-        self._batches = next(
-            (len(self.values[name]) // extent for name, extent in self._extents.items()), len(batches)
-        )
+        self._batches = next((len(self.values[name]) // extent for name, extent in self._extents.items()), len(batches))
 
     def run(self, statement: Statement, dtype: Any = None) -> Array:
         """Return the result of a statement for all samples, in another dtype if one is given."""

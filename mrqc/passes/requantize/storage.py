@@ -83,5 +83,7 @@ class Storage:
         one_sided = range_.low >= 0 or range_.high <= 0
         reach = max(range_.high, -range_.low) or 1.0
         sigma, price = (reach / 6.0, 0.2) if one_sided else (reach / 8.0, 0.05)
-        clipped = np.maximum(0.0, CLIP_MARGIN - scales / self.least_scale(range_))
+        # At a given offset it is the zero of a ReLU that would be cut off, and that is where most values are.
+        margin = 1.0 if one_sided and self.offset is not None else CLIP_MARGIN
+        clipped = np.maximum(0.0, margin - scales / self.least_scale(range_))
         return scales**2 / 12.0 / sigma**2 + price * clipped

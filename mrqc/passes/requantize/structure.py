@@ -19,15 +19,14 @@ QUANTIZED = "quantized"
 """Behind the name of a constant or of an edge: the same in the target's scheme."""
 
 
-def restructured(
-    module: Module, io: Literal["target", "original"], pads: Collection[str] = frozenset()
-) -> Module:
+def restructured(module: Module, io: Literal["target", "original"], pads: Collection[str] = frozenset()) -> Module:
     """Return the module in the form of re-quantization, every element still as it was.
 
     - The real range of every result, ReLU clamps that a zero point gave for free included, is an explicit clamp.
     - A quantize between two scales is a clip: its input and its result will share one scale.
     - A mean or a sum, which have no clamp, stand before a clip, because the old codes saturated.
-    - Constants, weights among them, stand before a quantize. Biases stay as they are.
+    - Constants stand before a quantize, and weights before one for each layer. Biases stay as they are, but no two
+      layers share one.
     - With ``io`` original, inputs and outputs keep their elements, and quantizes stand between them and the rest.
     - The convolutions named in ``pads`` have a pad in front in place of their own padding.
     """
@@ -50,7 +49,7 @@ class _Restructuring:
         self._padded: dict[tuple[Value, tuple[int, ...]], Value] = {}
         self._ranges = activation_ranges(module)
         self._builder = GraphBuilder(value.name for value in module.graph.values())
-        self._biases = {op.bias for op in _layers(module) if op.bias is not None}
+        self._only_layers_use = _parameters(module)
 
     def run(self, io: Literal["target", "original"]) -> Module:
         graph, builder = self._module.graph, self._builder
@@ -83,21 +82,32 @@ class _Restructuring:
             self._padded[key] = self._builder.emit(pad, statement.location, f"{op.input.name}_padded")
         return self._padded[key]
 
-    def _zero_bias(self, statement: Statement) -> Value:
-        zeros = np.zeros(statement.result.type.shape[-1])
-        return self._builder.emit(float_constant(zeros), statement.location, f"{statement.result.name}_bias")
+    def _own_weight(self, weight: Value) -> Value:
+        """Return the rounding of a layer's weights; another layer may have the same weights at another scale."""
+        return self._quantized(weight, weight, self._module.graph.definitions[weight])
+
+    def _own_bias(self, layer: Layer, statement: Statement) -> Value:
+        """Return a constant that is the bias of one layer only, zeros where it has none."""
+        if layer.bias is None:
+            constant = float_constant(np.zeros(statement.result.type.shape[-1]))
+        elif layer.bias in self._only_layers_use and len(self._module.graph.uses[layer.bias]) == 1:
+            return layer.bias
+        else:
+            constant = self._module.graph.definitions[layer.bias].op
+        return self._builder.emit(constant, statement.location, f"{statement.result.name}_bias")
 
     def _restructure(self, statement: Statement) -> None:
         source, old, builder = statement.op, statement.result, self._builder
         if isinstance(source, nn.Constant):
             builder.append(statement)
-            if old not in self._biases and old.type.element.is_quantized:
-                # An output that is a constant keeps it; everything else uses the rounded one.
+            if old not in self._only_layers_use and old.type.element.is_quantized:
                 builder.bind(old, self._quantized(old, old, statement))
             return
         op = source.map_operands(builder.lookup)
         if isinstance(source, Layer):
-            op = replace(cast(Layer, op), bias=source.bias or self._zero_bias(statement))
+            op = replace(
+                cast(Layer, op), weight=self._own_weight(source.weight), bias=self._own_bias(source, statement)
+            )
             if isinstance(op, nn.Conv2D) and old.name in self._pads:
                 op = replace(op, input=self._pad(op, statement), padding=(0, 0, 0, 0))
         if not old.type.element.is_quantized:
@@ -124,8 +134,11 @@ class _Restructuring:
         return (range_.low, range_.high)
 
 
-def _layers(module: Module) -> list[Layer]:
-    return [statement.op for statement in module.graph.statements if isinstance(statement.op, Layer)]
+def _parameters(module: Module) -> frozenset[Value]:
+    """Return the constants that nothing but layers use, as weights or biases."""
+    users = [(operand, s.op) for s in module.graph.statements for operand in s.op.operands]
+    others = {operand for operand, op in users if not isinstance(op, Layer) or operand == op.input}
+    return frozenset({operand for operand, _ in users} - others - set(module.graph.output_values))
 
 
 def rounded_constants(module: Module) -> dict[str, Statement]:
@@ -138,5 +151,3 @@ def rounded_constants(module: Module) -> dict[str, Statement]:
             if source is not None and isinstance(source.op, nn.Constant):
                 found[statement.result.name] = source
     return found
-
-

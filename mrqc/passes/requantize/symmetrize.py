@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -55,12 +55,13 @@ class Symmetrize(Pass):
             raise TargetError.collect(f"target {self.target.name} cannot run this model", findings)
         ranges = {value.name: range_ for value, range_ in activation_ranges(module).items()}
         own = {value.name: value.type.element for value in module.graph.values()}
-        source, pads = module, padded_convolutions(module) if self._can_pad else frozenset[str]()
+        source = module
+        pads: Collection[str] = padded_convolutions(module) if self._can_pad else ()
         module = restructured(source, self.io, pads)
         plan = ActivationPlan.of(module, self.target, ranges, own, self.centre)
-        useful = {layer.name for layer in layers_of(module) if plan.is_centred(layer.op.input)}
-        if useful != pads:
-            module = restructured(source, self.io, useful & pads)
+        useless = {layer.name for layer in layers_of(module) if not plan.is_centred(layer.op.input)}
+        if not useless.isdisjoint(pads):
+            module = restructured(source, self.io, [name for name in pads if name not in useless])
             plan = ActivationPlan.of(module, self.target, ranges, own, self.centre)
         return edited(module, Edits({**plan.elements(plan.least_scales()), **self._weights(module)}))
 

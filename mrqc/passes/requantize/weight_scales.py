@@ -13,7 +13,7 @@ from mrqc.targets import WeightScheme
 
 
 def weight_element(layer: LayerForm, scheme: WeightScheme) -> Element:
-    """Return what a layer's weights are rounded to at min-max scales, or, with a zero point, on the grid that they have.
+    """Return what a layer's weights are rounded to at min-max scales, or, with a zero point, on their own grid.
 
     A zero point shifts the codes of the file into those of the scheme where there are no more of them; else the scale
     spreads the range of the weights over all codes.

@@ -16,7 +16,6 @@ from mrqc.ir.data import Data
 from mrqc.ir.quantization import Quantization
 from mrqc.targets import WeightScheme
 
-
 FINER = 16
 """Real weights are tabulated on a grid so many times as fine as the min-max one; a table of errors needs no more."""
 

@@ -2,18 +2,20 @@
 
 A layer without padding takes the zero point of its input into its bias, exactly: ``W(c - z) + b = Wc + (b - zW1)``. So
 a tensor that only such layers use can have its codes anywhere, and a ReLU in signed bytes keeps all its 256 levels. An
-addition adds the offsets of its operands; the layer behind one of them can shift that one so that the sum comes out right.
+addition adds the offsets of its operands; the layer behind one of them can shift that one so that the sum comes out
+right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import networkx as nx
 
 from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Op, Value
+from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.requantize.form import Layer
 
@@ -46,7 +48,7 @@ class Absorption:
     balancing: Mapping[str, Value]
 
 
-def absorption(module: Module, groups: Mapping[Value, int]) -> Absorption:
+def absorption(module: Module, groups: Mapping[Value, int], fixed: Collection[int] = ()) -> Absorption:
     """Return which groups can be absorbed.
 
     Every member is made by a layer, whose bias shifts its results, by the host in front of the graph, or from another
@@ -56,9 +58,10 @@ def absorption(module: Module, groups: Mapping[Value, int]) -> Absorption:
     Args:
         module: In the form of re-quantization.
         groups: The exact scale group of each activation.
+        fixed: Groups that have no zero point in any case.
     """
     joined = _joined(module, groups)
-    barred = _spread(joined, _barred(module, groups))
+    barred = _spread(joined, _barred(module, groups) | set(fixed))
     while True:
         balancing: dict[str, Value] = {}
         more = set(barred)
@@ -82,7 +85,7 @@ def _joined(module: Module, groups: Mapping[Value, int]) -> nx.Graph[int]:
     joined: nx.Graph[int] = nx.Graph()
     joined.add_nodes_from(set(groups.values()))
     for statement in module.graph.statements:
-        if _passes(statement.op) and statement.result in groups:
+        if passes(statement.op) and statement.result in groups:
             joined.add_edges_from(
                 (groups[value], groups[statement.result]) for value in statement.op.operands if value in groups
             )
@@ -105,13 +108,13 @@ def _barred(module: Module, groups: Mapping[Value, int]) -> set[int]:
         op, result = statement.op, statement.result
         if isinstance(op, Addition):
             continue
-        passes = _passes(op)
-        if result in groups and not (passes or isinstance(op, Layer | nn.Quantize)):
+        is_passing = passes(op)
+        if result in groups and not (is_passing or isinstance(op, Layer) or _is_entry(op, module)):
             barred.add(groups[result])
         barred |= {
             groups[value]
             for value in op.operands
-            if value in groups and not (passes and result in groups) and not _absorbs(op, value)
+            if value in groups and not (is_passing and result in groups) and not _absorbs(op, value)
         }
     return barred
 
@@ -119,7 +122,11 @@ def _barred(module: Module, groups: Mapping[Value, int]) -> set[int]:
 def _balancing_operand(
     op: Addition, module: Module, groups: Mapping[Value, int], barred: set[int], taken: set[int]
 ) -> Value | None:
-    """Return an operand that a layer makes, whose offset can be whatever the addition needs; used here alone if any."""
+    """Return an operand that a layer makes, whose offset can be whatever the addition needs.
+
+    Nothing else may ask for its offset: no tensor tied to it, no mean of it, no other addition. One without a ReLU is
+    better, because the zero of a ReLU belongs at the end of the codes; then one that is used here alone.
+    """
     definitions, uses = module.graph.definitions, module.graph.uses
 
     def is_free(value: Value) -> bool:
@@ -127,10 +134,32 @@ def _balancing_operand(
         definition = definitions.get(value)
         alone = group is not None and sum(other == group for other in groups.values()) == 1
         made = definition is not None and isinstance(definition.op, Layer)
-        return alone and made and group not in barred and group not in taken
+        others = [user for user in uses.get(value, ()) if user.op is not op]
+        wanted = any(isinstance(user.op, Addition) or passes(user.op) for user in others)
+        return alone and made and not wanted and group not in barred and group not in taken
 
     free = [value for value in (op.lhs, op.rhs) if is_free(value)]
-    return min(free, key=lambda value: len(uses.get(value, ())), default=None) if op.lhs != op.rhs else None
+
+    def preference(value: Value) -> tuple[bool, int]:
+        layer = definitions[value].op
+        return isinstance(layer, Layer) and layer.clamp[0] >= 0.0, len(uses.get(value, ()))
+
+    return min(free, key=preference, default=None) if op.lhs != op.rhs else None
+
+
+def offset_of(element: Element) -> float:
+    """Return scale times zero point of a per-tensor element, 0 for everything else."""
+    quantization = element.quantization
+    if quantization is None or not quantization.is_per_tensor:
+        return 0.0
+    return quantization.scale * quantization.zero_point
+
+
+def balance(op: Addition, free: Value, total: float, other: float) -> float:
+    """Return the offset of one operand of an addition, given those of its result and of its other operand."""
+    if isinstance(op, nn.Add):
+        return total - other
+    return total + other if free == op.lhs else other - total
 
 
 def mean_links(module: Module, groups: Mapping[Value, int]) -> Iterator[tuple[Value, Value]]:
@@ -148,10 +177,16 @@ def addition_of(statement: Statement) -> Addition:
     return statement.op
 
 
-def _passes(op: Op) -> bool:
+def passes(op: Op) -> bool:
+    """Whether the real offset of an op's result is that of its operand."""
     if isinstance(op, nn.MaxPool2D | nn.AveragePool2D):
         return not op.window.is_padded
     return isinstance(op, (*_PASSING, nn.Mean))
+
+
+def _is_entry(op: Op, module: Module) -> bool:
+    """Whether an op takes an input into the scheme of the target; constants are as they are."""
+    return isinstance(op, nn.Quantize) and op.input in module.graph.inputs
 
 
 def _absorbs(op: Op, operand: Value) -> bool:
