@@ -4,6 +4,7 @@ from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
 from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
+from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.requantize import RECIPES, Recipe
 from mrqc.passes.requantize.round_weights import RoundWeights
@@ -19,6 +20,7 @@ __all__ = [
     "CorrectBiases",
     "CorrectWeights",
     "FoldRoundingError",
+    "KeepWeights",
     "QuantizeBiases",
     "Recipe",
     "RoundWeights",

@@ -10,8 +10,9 @@ import numpy as np
 
 from mrqc.ir.graph import Module
 from mrqc.ir.types import Element
+from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
-from mrqc.passes.requantize.form import Edits, LayerForm, Real, along_channels, edited, layers_of
+from mrqc.passes.requantize.form import Edits, LayerForm, Real, along_channels, edited, float_constant, layers_of
 from mrqc.passes.requantize.weight_scales import (
     better_scales,
     coarse_enough,
@@ -76,10 +77,34 @@ class FoldRoundingError(_ScalesWeights):
 
     ``M = P 2^-n`` becomes ``2^-n`` with ``s_w* = s_w / P`` (MRQ, arXiv 2308.01867; docs/requantization.md equation 5).
     Nothing changes on a target with free multipliers.
+
+    Attributes:
+        fold: Whether weights and biases are rounded anew. Without it their codes stay and P is lost: what a multiplier
+            that is rounded to the nearest shift does, for comparison.
     """
 
     name: ClassVar[str] = "fold-rounding-error"
     summary: ClassVar[str] = "make every multiplier a power of two by the scale of the weights"
+    fold: bool = True
+
+    def __call__(self, module: Module) -> Module:
+        """Return the module with weight scales at which every multiplier is a power of two."""
+        if self.fold or not self.target.requantize.only_shifts:
+            return super().__call__(module)
+        elements: dict[str, Element] = {}
+        constants: dict[str, nn.Constant] = {}
+        for layer in layers_of(module):
+            if layer.rounding is None:
+                continue
+            scales = self._scales(layer)
+            factors = scales / layer.weight_scales
+            elements[layer.op.weight.name] = replace(layer.element, quantization=along_channels(scales))
+            weights = layer.real_weights()
+            along = factors.reshape(-1, *(1,) * (weights.ndim - 1))
+            constants[layer.source.result.name] = float_constant(weights * along)
+            if layer.bias is not None:
+                constants[layer.bias.result.name] = float_constant(layer.real_bias() * factors)
+        return edited(module, Edits(elements, constants=constants))
 
     def _scales(self, layer: LayerForm) -> Real:
         if not self.target.requantize.only_shifts:
