@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from mrqc.calibration import CalibrationSamples, DataSet, Progress
+from mrqc.calibration import CalibrationSamples, Progress
 from mrqc.errors import TargetError, UsageError
 from mrqc.ir.graph import Module
 from mrqc.passes import AbsorbZeroPoints, Instruments, LowerToInt, Pass, QuantizeBiases, parse_pipeline, run_pipeline
@@ -28,7 +28,7 @@ class AblationRow:
         reason: Why the target cannot run it, None where it can.
         fidelity: What was measured.
         kl_change: KL less that of the rung before; negative is better.
-        sqnr_change_db: SQNR of the logits less that of the rung before; positive is better.
+        sqnr_change_db: SQNR of the logits less that of the rung before, in decibels; positive is better.
     """
 
     rung: Rung
@@ -48,6 +48,21 @@ class AblationRow:
             "kl_change": self.kl_change,
             "sqnr_change_db": self.sqnr_change_db,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a technique changes; None where that could not be measured.
+
+    Attributes:
+        technique: Its name.
+        alone: KL and decibels of SQNR, naive to naive and this.
+        cumulative: The same, all techniques before it to those and this.
+    """
+
+    technique: str
+    alone: tuple[float | None, float | None]
+    cumulative: tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +87,15 @@ class Ablation:
         """Return the rows of a kind by technique, or by name where they are about none."""
         return {row.rung.technique or row.rung.name: row for row in self.rows if row.rung.kind == kind}
 
+    @property
+    def contributions(self) -> tuple[Contribution, ...]:
+        """What each technique changes, in the order of the ladder."""
+        alone = self.of_kind("alone")
+        return tuple(
+            Contribution(name, (alone[name].kl_change, alone[name].sqnr_change_db), (row.kl_change, row.sqnr_change_db))
+            for name, row in self.of_kind("cumulative").items()
+        )
+
     def as_json(self) -> dict[str, object]:
         """Return everything by name; the same from run to run."""
         return {
@@ -80,6 +104,14 @@ class Ablation:
             "images": self.images,
             "top1_original": self.top1_original,
             "rows": [row.as_json() for row in self.rows],
+            "contributions": [
+                {
+                    "technique": one.technique,
+                    "alone": dict(zip(("kl", "sqnr_db"), one.alone, strict=True)),
+                    "cumulative": dict(zip(("kl", "sqnr_db"), one.cumulative, strict=True)),
+                }
+                for one in self.contributions
+            ],
         }
 
 
@@ -167,9 +199,8 @@ def _lowered(attempt: _Attempt, rung: Rung) -> tuple[Module, str | None]:
 
 
 def _reason(error: TargetError) -> str:
-    """Return the first finding of an error, in a line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[1] if len(lines) > 1 else lines[0]
+    """Return the first finding of an error, without naming the target again."""
+    return str(error.diagnostics[0] if error.diagnostics else error)
 
 
 def _compared(row: AblationRow, before: AblationRow) -> AblationRow:

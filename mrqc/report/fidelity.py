@@ -27,7 +27,8 @@ class Fidelity:
         agreement: Images that both answer alike, as a fraction.
         kl: Mean KL divergence in nats of the softmax of the real-valued logits, original to descendant.
         sqnr_db: Signal-to-noise ratio of the output, in decibels; None also where there is no noise at all.
-        logits_sqnr_db: The same of the input of the softmax that ends the model; of the output where none does.
+        logits_sqnr_db: The same of the input of the softmax that ends the model, each row less its mean, because a
+            softmax does not see that; of the output where none does.
     """
 
     top1: float | None
@@ -77,6 +78,7 @@ class Yardstick:
         self._data = data
         self._input = original.graph.inputs[0]
         self.images = len(data) if limit is None else min(limit, len(data))
+        self._has_softmax = scored.logits is not scored.answer
         self._scores = self._run(scored, False, progress)
         classes = self._scores.answers.shape[1]
         self._labels: NDArray[np.int64] | None = None
@@ -84,8 +86,8 @@ class Yardstick:
             offset = label_offset_for(data, classes, label_offset, remark)
             check_labels(data, classes, offset)
             self._labels = data.labels[: self.images] + offset
-        self._is_classifier = self._labels is not None or scored.logits is not scored.answer
-        self._first = top_indices(self._scores.answers, 1)[:, 0]
+        self._is_classifier = self._labels is not None or self._has_softmax
+        self._first: NDArray[np.int64] = top_indices(self._scores.answers, 1)[:, 0]
         self.top1 = None if self._labels is None else float(np.mean(self._first == self._labels))
 
     def measure(self, module: Module, progress: Callable[[int, int], None] | None = None) -> Fidelity:
@@ -101,7 +103,7 @@ class Yardstick:
         found, expected = self._run(ScoredModule.of(module), True, progress), self._scores
         top1 = lost = gained = agreement = kl = None
         if self._is_classifier:
-            first = top_indices(found.answers, 1)[:, 0]
+            first: NDArray[np.int64] = top_indices(found.answers, 1)[:, 0]
             agreement = float(np.mean(first == self._first))
             kl = float(np.mean(kl_divergences(expected.logits, found.logits)))
             if self._labels is not None:
@@ -115,8 +117,12 @@ class Yardstick:
             agreement,
             kl,
             _finite(signal_to_noise_db(expected.answers, found.answers)),
-            _finite(signal_to_noise_db(expected.logits, found.logits)),
+            _finite(signal_to_noise_db(self._visible(expected.logits), self._visible(found.logits))),
         )
+
+    def _visible(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        means: NDArray[np.float64] = logits.mean(axis=1, keepdims=True)
+        return logits - means if self._has_softmax else logits
 
     def _run(self, scored: ScoredModule, real: bool, progress: Callable[[int, int], None] | None) -> Scores:
         model = TimedModel(scored, own_program(scored.module))

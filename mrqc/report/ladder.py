@@ -53,7 +53,8 @@ class Rung:
         technique: The technique that is its point, None for controls, naive ones and recipes.
         pipeline: Pass by pass.
         samples: What its passes see.
-        before: The name of the rung that it is measured against, None for those that are not.
+        before: The name of the rung that it is measured against, None for those that are not. Where a technique takes
+            the place of another one, it is the rung before that.
     """
 
     name: str
@@ -83,14 +84,18 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
             Technique(JOINT, "choose all scales together", (FOLD,)),
         ]
     # On a target that only shifts, a scale chosen by its error has a multiplier that is a power of two.
-    found.append(Technique(CLIP, "choose the scales of weights by error, saturating outliers", (FOLD,) if shifts else ()))
+    found.append(
+        Technique(CLIP, "choose the scales of weights by error, saturating outliers", (FOLD,) if shifts else ())
+    )
     found.append(Technique(CORRECT_BIASES, "correct biases on synthetic inputs"))
     if has_data:
         found.append(Technique(CORRECT_BIASES_ON_DATA, "correct biases on data", replaces=(CORRECT_BIASES,)))
     if target.activation.symmetric:
         found.append(Technique(ABSORB, "let biases absorb the zero points of activations"))
         if "int.pad" in target.ops:
-            found.append(Technique(PADS, "pad in front of convolutions, whose input then keeps its zero point", (ABSORB,)))
+            found.append(
+                Technique(PADS, "pad in front of convolutions, whose input then keeps its zero point", (ABSORB,))
+            )
     return tuple(found)
 
 
@@ -108,13 +113,16 @@ def ladder_for(target: Target, has_data: bool) -> tuple[Rung, ...]:
         on = _Composition(target, frozenset({technique.name, *technique.needs}))
         rungs.append(Rung(f"naive + {technique.name}", "alone", technique.name, on.pipeline(), on.samples, naive.name))
     names: frozenset[str] = frozenset()
-    before = naive
+    before = naive.name
     for technique in techniques:
+        replaced = next(
+            (rung for rung in rungs if rung.kind == "cumulative" and rung.technique in technique.replaces), None
+        )
+        before = before if replaced is None or replaced.before is None else replaced.before
         names = (names | {technique.name}) - set(technique.replaces)
         on = _Composition(target, names)
-        rung = Rung(f"… + {technique.name}", "cumulative", technique.name, on.pipeline(), on.samples, before.name)
-        rungs.append(rung)
-        before = rung
+        rungs.append(Rung(f"… + {technique.name}", "cumulative", technique.name, on.pipeline(), on.samples, before))
+        before = rungs[-1].name
     return (*rungs, *_recipes(has_data))
 
 
