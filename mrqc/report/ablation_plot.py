@@ -10,7 +10,7 @@ from html import escape
 from mrqc.report.ablation import Ablation, AblationRow
 from mrqc.report.ablation_table import format_ablation
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 760, 210, 30, 92, 30
+_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 760, 230, 30, 92, 30
 _FLOOR = 1e-7
 """What is drawn for no distance at all, which a logarithmic axis has no place for."""
 # Of the Okabe-Ito palette, which people see apart whatever colours they can tell; shapes differ as well.

@@ -88,7 +88,7 @@ class Yardstick:
             self._labels = data.labels[: self.images] + offset
         self._is_classifier = self._labels is not None or self._has_softmax
         self._first: NDArray[np.int64] = top_indices(self._scores.answers, 1)[:, 0]
-        self.top1 = None if self._labels is None else float(np.mean(self._first == self._labels))
+        self.top1 = None if self._labels is None else _share(self._first == self._labels)
 
     def measure(self, module: Module, progress: Callable[[int, int], None] | None = None) -> Fidelity:
         """Return how far a descendant is from the original.
@@ -104,11 +104,11 @@ class Yardstick:
         top1 = lost = gained = agreement = kl = None
         if self._is_classifier:
             first: NDArray[np.int64] = top_indices(found.answers, 1)[:, 0]
-            agreement = float(np.mean(first == self._first))
-            kl = float(np.mean(kl_divergences(expected.logits, found.logits)))
+            agreement = _share(first == self._first)
+            kl = float(kl_divergences(expected.logits, found.logits).mean())
             if self._labels is not None:
                 right, was_right = first == self._labels, self._first == self._labels
-                top1 = float(np.mean(right))
+                top1 = _share(right)
                 lost, gained = int(np.sum(was_right & ~right)), int(np.sum(right & ~was_right))
         return Fidelity(
             top1,
@@ -135,6 +135,10 @@ class Yardstick:
             if progress is not None:
                 progress(done, self.images)
         return Scores(np.concatenate([p.answers for p in parts]), np.concatenate([p.logits for p in parts]))
+
+
+def _share(flags: NDArray[np.bool_]) -> float:
+    return np.count_nonzero(flags) / len(flags)
 
 
 def _finite(number: float) -> float | None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mrqc.ir.data import Data
 from mrqc.ir.graph import Module
 from mrqc.ir.types import Element
 from mrqc.ops import nn
@@ -91,6 +92,9 @@ class FoldRoundingError(_ScalesWeights):
         """Return the module with weight scales at which every multiplier is a power of two."""
         if self.fold or not self.target.requantize.only_shifts:
             return super().__call__(module)
+        return self._relabelled(module)
+
+    def _relabelled(self, module: Module) -> Module:
         elements: dict[str, Element] = {}
         constants: dict[str, nn.Constant] = {}
         for layer in layers_of(module):
@@ -98,10 +102,12 @@ class FoldRoundingError(_ScalesWeights):
                 continue
             scales = self._scales(layer)
             factors = scales / layer.weight_scales
-            elements[layer.op.weight.name] = replace(layer.element, quantization=along_channels(scales))
-            weights = layer.real_weights()
-            along = factors.reshape(-1, *(1,) * (weights.ndim - 1))
-            constants[layer.source.result.name] = float_constant(weights * along)
+            element = replace(layer.element, quantization=along_channels(scales))
+            assert layer.element.quantization is not None
+            limits = self.target.weight.minimum, self.target.weight.maximum
+            codes = layer.element.quantization.quantize(layer.real_weights(), *limits)
+            elements[layer.op.weight.name] = element
+            constants[layer.source.result.name] = nn.Constant(Data.of(codes, element.dtype), element)
             if layer.bias is not None:
                 constants[layer.bias.result.name] = float_constant(layer.real_bias() * factors)
         return edited(module, Edits(elements, constants=constants))
