@@ -2,9 +2,9 @@
 
     python benchmarks/ablation.py [--limit N] [--calib-limit N] [--plot FOLDER]
 
-Measures the ladders of sym-npu and pow2-npu on the first N validation images, prints both tables, and then, for each pair
-of rungs whose order is known (docs/requantization.md, "What fails, and why"), whether KL has that order. Exits with 1
-if one has not. Models and data are those that the tests use: MRQC_ASSETS names their folder.
+Measures the ladders of sym-npu and pow2-npu on the first N validation images and prints both tables. Then, for each
+pair of rungs whose order is known (docs/requantization.md, "What fails, and why"), it says whether KL has that order,
+and exits with 1 if one has not. Models and data are those that the tests use: MRQC_ASSETS names their folder.
 """
 
 import argparse
