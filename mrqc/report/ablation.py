@@ -9,7 +9,7 @@ from typing import Literal
 from mrqc.calibration import CalibrationSamples, Progress
 from mrqc.errors import TargetError, UsageError
 from mrqc.ir.graph import Module
-from mrqc.passes import AbsorbZeroPoints, Instruments, LowerToInt, Pass, QuantizeBiases, parse_pipeline, run_pipeline
+from mrqc.passes import Instruments, LowerToInt, Pass, QuantizeBiases, parse_pipeline, run_pipeline
 from mrqc.report.fidelity import Fidelity, Yardstick
 from mrqc.report.ladder import Kind, Rung, ladder_for
 from mrqc.targets import Target
@@ -188,8 +188,8 @@ def _lowered(attempt: _Attempt, rung: Rung) -> tuple[Module, str | None]:
         module = attempt.run(attempt.original, passes[:split])
     except TargetError as error:
         # Biases beyond their register: over the reals they have none. What else there is raises once more.
-        real = [pass_ for pass_ in passes[:split] if not isinstance(pass_, QuantizeBiases | AbsorbZeroPoints)]
-        return attempt.run(attempt.original, real), _reason(error)
+        real = next((index for index, pass_ in enumerate(passes) if isinstance(pass_, QuantizeBiases)), split)
+        return attempt.run(attempt.original, passes[:real]), _reason(error)
     if rung.kind == "control":
         return module, "a control"
     try:

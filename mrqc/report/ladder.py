@@ -65,6 +65,8 @@ class Rung:
     before: str | None = None
 
 
+FINISH = "quantize-biases" + RECIPES["fast"].partition("quantize-biases")[2]
+"""What every recipe ends with: nothing in it chooses anything, and what a target does not need changes nothing."""
 FRONT = "fold-batch-normalization,strip-edges,canonicalize"
 BACK = "canonicalize,lower-to-int,canonicalize,eliminate-common-subexpressions,eliminate-dead-code,legalize"
 
@@ -172,9 +174,7 @@ class _Composition:
             passes.append("correct-biases")
         # Only codes have a scale that biases could be rounded to.
         if weights:
-            passes.append("quantize-biases")
-            if ABSORB in self.on:
-                passes.append("absorb-zero-points")
+            passes.append(FINISH)
         return ",".join([*passes, BACK])
 
     @property

@@ -70,8 +70,7 @@ def test_alone_is_naive_with_nothing_but_what_a_technique_needs(name: str) -> No
     for technique in techniques.values():
         added = set(rungs[f"naive + {technique.name}"].pipeline.split(",")) - set(naive)
         expected = 1 + len(technique.needs)
-        # What zero points need is an option of a pass and a pass.
-        assert 1 <= len(added) <= expected + ("zero-points" in technique.name)
+        assert 1 <= len(added) <= expected
 
 
 def test_techniques_for_shifts_are_for_targets_that_shift() -> None:
