@@ -11,7 +11,7 @@ from mrqc.errors import TargetError, UsageError
 from mrqc.ir.graph import Module
 from mrqc.passes import Instruments, LowerToInt, Pass, QuantizeBiases, parse_pipeline, run_pipeline
 from mrqc.report.fidelity import Fidelity, Yardstick
-from mrqc.report.ladder import Kind, Rung, ladder_for
+from mrqc.report.ladder import Kind, Rung, Technique, ladder_for, techniques_for
 from mrqc.targets import Target
 
 Engine = Literal["simulator", "reference"]
@@ -56,11 +56,13 @@ class Contribution:
 
     Attributes:
         technique: Its name.
+        summary: What it does, for a person.
         alone: KL and decibels of SQNR, naive to naive and this.
         cumulative: The same, all techniques before it to those and this.
     """
 
     technique: str
+    summary: str
     alone: tuple[float | None, float | None]
     cumulative: tuple[float | None, float | None]
 
@@ -74,6 +76,7 @@ class Ablation:
         target: The name of the target.
         images: How many samples were looked at.
         top1_original: Of the original, where there are labels.
+        techniques: In the order in which they add up.
         rows: In the order of the ladder.
     """
 
@@ -81,6 +84,7 @@ class Ablation:
     target: str
     images: int
     top1_original: float | None
+    techniques: tuple[Technique, ...]
     rows: tuple[AblationRow, ...]
 
     def of_kind(self, kind: Kind) -> dict[str, AblationRow]:
@@ -90,10 +94,10 @@ class Ablation:
     @property
     def contributions(self) -> tuple[Contribution, ...]:
         """What each technique changes, in the order of the ladder."""
-        alone = self.of_kind("alone")
+        alone, cumulative = self.of_kind("alone"), self.of_kind("cumulative")
         return tuple(
-            Contribution(name, (alone[name].kl_change, alone[name].sqnr_change_db), (row.kl_change, row.sqnr_change_db))
-            for name, row in self.of_kind("cumulative").items()
+            Contribution(one.name, one.summary, _changes(alone[one.name]), _changes(cumulative[one.name]))
+            for one in self.techniques
         )
 
     def as_json(self) -> dict[str, object]:
@@ -107,6 +111,7 @@ class Ablation:
             "contributions": [
                 {
                     "technique": one.technique,
+                    "summary": one.summary,
                     "alone": dict(zip(("kl", "sqnr_db"), one.alone, strict=True)),
                     "cumulative": dict(zip(("kl", "sqnr_db"), one.cumulative, strict=True)),
                 }
@@ -139,6 +144,7 @@ def ablate(
     """
     if target.is_runtime:
         raise UsageError(f"target {target.name} keeps the scheme of the model; there is nothing to ablate")
+    techniques = techniques_for(target, calibration is not None)
     rungs = ladder_for(target, calibration is not None)
     rows: dict[str, AblationRow] = {}
     measured: dict[tuple[str, str], AblationRow] = {}
@@ -151,7 +157,7 @@ def ablate(
         found = measured[key]
         row = AblationRow(rung, found.engine, found.reason, found.fidelity)
         rows[rung.name] = row if rung.before is None else _compared(row, rows[rung.before])
-    return Ablation(original.name, target.name, yardstick.images, yardstick.top1, tuple(rows.values()))
+    return Ablation(original.name, target.name, yardstick.images, yardstick.top1, techniques, tuple(rows.values()))
 
 
 @dataclass(frozen=True)
@@ -213,6 +219,10 @@ def _compared(row: AblationRow, before: AblationRow) -> AblationRow:
         _difference(new.kl, old.kl),
         _difference(new.logits_sqnr_db, old.logits_sqnr_db),
     )
+
+
+def _changes(row: AblationRow) -> tuple[float | None, float | None]:
+    return row.kl_change, row.sqnr_change_db
 
 
 def _difference(new: float | None, old: float | None) -> float | None:

@@ -21,10 +21,10 @@ def format_ablation(ablation: Ablation) -> str:
     if ablation.contributions:
         parts.append("\nWhat each technique contributes: change of KL and of SQNR in dB\n")
         rows = [
-            (one.technique, *(cell for kl, db in (one.alone, one.cumulative) for cell in _changes(kl, db)))
+            (one.technique, *_changes(*one.alone), *_changes(*one.cumulative), one.summary)
             for one in ablation.contributions
         ]
-        parts.append(_without_empty_columns(rows, ("technique", "alone KL", "dB", "on top KL", "dB")))
+        parts.append(_without_empty_columns(rows, ("technique", "alone KL", "dB", "on top KL", "dB", "what it is")))
     reasons = dict.fromkeys(row.reason for row in ablation.rows if row.reason and row.rung.kind != "control")
     if reasons:
         parts.append("\nOver the reals, because the target cannot run these rungs:\n")

@@ -24,6 +24,7 @@ CORRECT_BIASES = "correct-biases"
 CORRECT_BIASES_ON_DATA = "correct-biases-on-data"
 ABSORB = "absorb-zero-points"
 PADS = "explicit-pads"
+CLOSED_FORM = "closed-form-rounding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,10 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
             found.append(
                 Technique(PADS, "pad in front of convolutions, whose input then keeps its zero point", (ABSORB,))
             )
+    if has_data:
+        found.append(
+            Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data")
+        )
     return tuple(found)
 
 
@@ -157,7 +162,7 @@ class _Composition:
 
     @property
     def samples(self) -> Samples:
-        if CORRECT_BIASES_ON_DATA in self.on:
+        if not self.on.isdisjoint((CORRECT_BIASES_ON_DATA, CLOSED_FORM)):
             return "calib"
         return "synthetic" if CORRECT_BIASES in self.on else "none"
 
@@ -170,7 +175,7 @@ class _Composition:
         """
         passes = [FRONT, self._symmetrize, f"assign-scales{{method={'joint' if JOINT in self.on else 'min-max'}}}"]
         passes += self._weights(free) if weights else ["keep-weights", "round-weights"]
-        if self.samples != "none":
+        if not self.on.isdisjoint((CORRECT_BIASES, CORRECT_BIASES_ON_DATA)):
             passes.append("correct-biases")
         # Only codes have a scale that biases could be rounded to.
         if weights:
@@ -190,4 +195,4 @@ class _Composition:
             yield "fold-rounding-error" if FOLD in self.on else "fold-rounding-error{fold=false}"
         if CLIP in self.on:
             yield "clip-weights"
-        yield "round-weights"
+        yield "round-weights{method=closed-form}" if CLOSED_FORM in self.on else "round-weights"
