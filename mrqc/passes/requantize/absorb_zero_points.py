@@ -17,7 +17,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.requantize.form import Layer, real_constant
-from mrqc.passes.requantize.zero_points import Addition, absorption
+from mrqc.passes.requantize.zero_points import Addition, absorption, passes_codes
 from mrqc.targets import Target
 
 
@@ -141,8 +141,9 @@ def _offsets(module: Module) -> dict[Value, float]:
         found[value] = 0.0 if quantization is None or not zero_point else quantization.scale * zero_point
     for statement in module.graph.statements:
         op, result = statement.op, statement.result
-        if isinstance(op, nn.Mean | nn.AveragePool2D) or (isinstance(op, nn.Clip) and found[op.input]):
-            found[result] = found[op.input]
+        if isinstance(op, nn.Mean | nn.AveragePool2D) or (passes_codes(op) and found[op.operands[0]]):
+            # Not what the result's own element says: behind a mean that is another number, by a fraction of a code.
+            found[result] = found[op.operands[0]]
         elif isinstance(op, Addition) and result.name in balancing:
             free = balancing[result.name]
             other = found[op.rhs if free == op.lhs else op.lhs]

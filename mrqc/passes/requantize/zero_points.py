@@ -82,7 +82,7 @@ def _joined(module: Module, groups: Mapping[Value, int]) -> nx.Graph[int]:
     joined: nx.Graph[int] = nx.Graph()
     joined.add_nodes_from(set(groups.values()))
     for statement in module.graph.statements:
-        if _passes(statement.op) and statement.result in groups:
+        if passes_codes(statement.op) and statement.result in groups:
             joined.add_edges_from(
                 (groups[value], groups[statement.result]) for value in statement.op.operands if value in groups
             )
@@ -105,7 +105,7 @@ def _barred(module: Module, groups: Mapping[Value, int]) -> set[int]:
         op, result = statement.op, statement.result
         if isinstance(op, Addition):
             continue
-        passes = _passes(op)
+        passes = passes_codes(op)
         if result in groups and not (passes or isinstance(op, Layer | nn.Quantize)):
             barred.add(groups[result])
         barred |= {
@@ -148,7 +148,8 @@ def addition_of(statement: Statement) -> Addition:
     return statement.op
 
 
-def _passes(op: Op) -> bool:
+def passes_codes(op: Op) -> bool:
+    """Whether an op only moves, clamps or averages codes, so that its result has the zero point of its operand."""
     if isinstance(op, nn.MaxPool2D | nn.AveragePool2D):
         return not op.window.is_padded
     return isinstance(op, (*_PASSING, nn.Mean))
