@@ -5,6 +5,7 @@ from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.equalize import Equalize
+from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.requantize import RECIPES, STEPS, Recipe, Requantize
 from mrqc.passes.requantize.round_weights import RoundWeights
@@ -22,6 +23,7 @@ __all__ = [
     "CorrectWeights",
     "Equalize",
     "FoldRoundingError",
+    "KeepWeights",
     "QuantizeBiases",
     "Recipe",
     "Requantize",

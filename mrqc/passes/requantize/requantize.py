@@ -16,6 +16,7 @@ from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.equalize import Equalize
+from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.round_weights import RoundWeights
 from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError
@@ -29,6 +30,7 @@ STEPS: tuple[type[Pass], ...] = (
     CorrectWeights,
     FoldRoundingError,
     ClipWeights,
+    KeepWeights,
     RoundWeights,
     CorrectBiases,
     QuantizeBiases,
