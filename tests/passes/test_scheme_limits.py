@@ -191,6 +191,12 @@ def changed(module: Module, **changes: Any) -> Module:
     [
         ("esp32-p4", layer(element(0)), {"rounding": Rounding.HALF_UP}, "rounds half-up, the target half-even"),
         ("esp32-s3", layer(element(0)), {"rounding": Rounding.HALF_EVEN}, "rounds half-even, the target half-up"),
+        (
+            "sym-npu-i16",
+            layer(element(0, DType.I16), source=element(-5, DType.I16)),
+            {"multiplier": (1 << 16,)},
+            r"a multiplier of more than 16 bits \(requantize.bits\)",
+        ),
         ("pow2-npu-restricted", layer(element(0)), {"minimum": -128}, r"-128 to 127.*-127 to 127 \(activation.range\)"),
         (
             "xint8",
