@@ -66,9 +66,10 @@ def target_modules(
     growth = _Growth(Draft(draw, limits), TargetScheme.drawn(draw, target))
     extents = st.integers(1, limits.spatial)
     shape = (draw(st.integers(1, limits.batch)), draw(extents), draw(extents), draw(st.integers(1, limits.channels)))
-    spread = draw(st.sampled_from(_SPREADS))
-    value = growth.draft.add_input("input", TensorType(shape, growth.scheme.element(spread)))
-    growth.draft.spreads[value] = spread
+    for name in ("second", "input"):
+        spread = draw(st.sampled_from(_SPREADS))
+        value = growth.draft.add_input(name, TensorType(shape, growth.scheme.element(spread)))
+        growth.draft.spreads[value] = spread
     for _ in range(draw(st.integers(1, max_layers))):
         growth.extend(draw(st.sampled_from(layers)), draw(st.sampled_from(growth.draft.values[-3:])))
     result = growth.draft.values[-1]
