@@ -20,6 +20,7 @@ TARGET_LAYERS: tuple[type[Op], ...] = (
     *(nn.Conv2D,) * 4,
     *(nn.Add,) * 2,
     *(nn.FullyConnected,) * 2,
+    nn.TransposeConv2D,
     nn.Sub,
     nn.Mul,
     nn.AveragePool2D,
@@ -87,9 +88,9 @@ class _Growth:
 
     def extend(self, op: type[Op], operand: Value) -> None:
         """Append one layer; one that needs an image does nothing to other tensors."""
-        if op in (nn.Conv2D, nn.AveragePool2D, nn.Mean, nn.MaxPool2D) and operand.type.rank != 4:
+        if op in (nn.Conv2D, nn.TransposeConv2D, nn.AveragePool2D, nn.Mean, nn.MaxPool2D) and operand.type.rank != 4:
             return
-        if op in (nn.Conv2D, nn.FullyConnected):
+        if op in (nn.Conv2D, nn.TransposeConv2D, nn.FullyConnected):
             self._contraction(op, operand)
         elif op in (nn.AveragePool2D, nn.Mean):
             self._average(op, operand)
@@ -105,11 +106,11 @@ class _Growth:
             batch = operand.type.shape[0]
             operand = draft.emit(nn.Reshape(operand, (batch, operand.type.size // batch)), spread)
         filters = drawn_filters(draft, self.scheme, op, operand)
-        if op is nn.Conv2D:
-            assert filters.geometry is not None
-            layer = nn.Conv2D(operand, filters.weight, filters.bias, **filters.geometry.attributes)
-        else:
+        if filters.geometry is None:
             layer = nn.FullyConnected(operand, filters.weight, filters.bias)
+        else:
+            convolution = nn.Conv2D if op is nn.Conv2D else nn.TransposeConv2D
+            layer = convolution(operand, filters.weight, filters.bias, **filters.geometry.attributes)
         clamp = draft.clamp_for(filters.spread)
         spread = filters.spread.clamped(clamp)
         element = self.scheme.element(spread, filters.least_scale, filters.greatest_scale)
