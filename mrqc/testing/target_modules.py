@@ -9,6 +9,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from mrqc.ir import Module, Op, Output, TensorType, Value
+from mrqc.ir.rewrite import without_dead_statements
 from mrqc.ops import nn
 from mrqc.targets import Target
 from mrqc.testing.draft import Draft, Limits, Spread
@@ -76,7 +77,7 @@ def target_modules(
     result = growth.draft.values[-1]
     if draw(st.booleans()) if softmax is None else softmax:
         result = growth.draft.emit(nn.Softmax(result, element=target.activation.probabilities))
-    return Module("drawn", growth.draft.builder.finish([Output("output", result)]))
+    return without_dead_statements(Module("drawn", growth.draft.builder.finish([Output("output", result)])))
 
 
 class _Growth:

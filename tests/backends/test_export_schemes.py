@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import mrqc
 from mrqc.errors import TargetError
-from mrqc.ir import DType, Module
+from mrqc.ir import Module
 from mrqc.ops import nn
 from mrqc.targets import BUILTIN_TARGETS, load_target
 from mrqc.testing import TARGET_LAYERS, random_inputs, target_modules
@@ -34,9 +34,8 @@ def run(module: Module, form: str, inputs: dict[str, NDArray[Any]]) -> NDArray[A
         (found,) = LiteRT(content).run(inputs).values()
         return found
     options = onnxruntime.SessionOptions()
-    if any(value.type.dtype is DType.U8 for value in module.graph.values()):
-        # Products of unsigned and signed bytes saturate in 16 bits on processors without dot products otherwise.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+    # Products of bytes saturate in 16 bits on processors without dot products otherwise.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {each.name: inputs[each.name] for each in session.get_inputs()})
     return found
