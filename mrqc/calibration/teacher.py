@@ -10,6 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mrqc.backends.reference import ReferenceProgram
@@ -38,6 +39,7 @@ class Teacher:
     Attributes:
         module: The original.
         progress: Where to say how far the work is; passes that work with the teacher use it too.
+        scaled: What passes multiplied the channels of activations by, in the module that is re-quantized, by name.
     """
 
     def __init__(
@@ -59,8 +61,14 @@ class Teacher:
         """
         self.module = module
         self.progress = progress
+        self.scaled: dict[str, NDArray[np.float64]] = {}
         self._samples = samples
         self._cache = ArrayCache.from_environment() if cache is None else cache
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the samples are the user's, not synthetic ones."""
+        return self._samples is not None
 
     @cached_property
     def samples(self) -> CalibrationSamples:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mrqc.cli import library
+from mrqc.cli.ablate import ablate
 from mrqc.cli.console import write_result
 from mrqc.cli.evaluate import evaluate
 from mrqc.cli.exit_codes import ExitCodes
@@ -16,7 +17,7 @@ from mrqc.cli.run import run
 from mrqc.cli.texts import dump, opt
 from mrqc.cli.verify import verify
 
-COMMANDS = (lower, dump, opt, run, verify, evaluate, targets, passes)
+COMMANDS = (lower, dump, opt, run, verify, evaluate, ablate, targets, passes)
 """In the order of ``mrqc --help``."""
 
 # Plain help: typer's rich panels would import rich on every --help and every mistyped option.

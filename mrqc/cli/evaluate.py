@@ -26,17 +26,8 @@ def evaluate(
     engine: options.EngineChoice = options.Engine.SIMULATOR,
     mean: options.Mean = None,
     std: options.Std = None,
-    label_offset: Annotated[
-        int | None,
-        typer.Option(
-            "--label-offset",
-            metavar="N",
-            help="Added to labels; by default 1 for 1001 classes, labels to 999, else 0.",
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Use only the first N samples.")
-    ] = None,
+    label_offset: options.LabelOffset = None,
+    limit: options.Limit = None,
     calib: options.Calib = None,
     calib_limit: options.CalibLimit = None,
     recipe: options.RecipeChoice = None,

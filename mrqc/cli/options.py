@@ -87,6 +87,15 @@ CalibLimit: TypeAlias = Annotated[
 RecipeChoice: TypeAlias = Annotated[
     Recipe | None, typer.Option("--recipe", help="How much work re-quantization may take; the target's own by default.")
 ]
+LabelOffset: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--label-offset", metavar="N", help="Added to labels; by default 1 for 1001 classes, labels to 999, else 0."
+    ),
+]
+Limit: TypeAlias = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="Use only the first N samples.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 

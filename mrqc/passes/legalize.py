@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from mrqc.analysis.accumulators import accumulator_bounds
+from mrqc.backends.simulator.requantize import greatest_intermediate
 from mrqc.errors import Diagnostic, TargetError
 from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Op
@@ -109,7 +110,17 @@ class Legalize(Pass):
         for statement in module.graph.statements:
             support = self.target.ops.get(statement.op.mnemonic)
             bound = bounds.get(statement.result)
-            if bound is None or support is None or support.on == "host":
+            requantize = getattr(statement.op, "requantize", None)
+            if bound is None or support is None:
+                continue
+            if isinstance(requantize, Requantize) and greatest_intermediate(requantize, bound.magnitude) >= 1 << 63:
+                yield Diagnostic(
+                    f"its accumulator can reach {bound.magnitude}, and does not fit 64 bits once it is multiplied "
+                    "(requantize.bits)",
+                    _where(statement),
+                    "a narrower multiplier",
+                )
+            if support.on == "host":
                 continue
             if bound.magnitude >= 1 << (bits - 1):
                 yield Diagnostic(

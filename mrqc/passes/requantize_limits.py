@@ -15,8 +15,11 @@ def requantize_problems(op: Op, requantize: Requantize, target: Target, support:
     scheme = target.requantize
     if requantize.rounding is not scheme.rounding:
         yield f"rounds {requantize.rounding}, the target {scheme.rounding} (requantize.rounding)"
-    if scheme.only_shifts and any(multiplier & (multiplier - 1) for multiplier in _multipliers(op, support)):
+    multipliers = _multipliers(op, support)
+    if scheme.only_shifts and any(multiplier & (multiplier - 1) for multiplier in multipliers):
         yield "needs a multiplier that is no power of two (requantize.multiplier)"
+    if scheme.bits is not None and max(multipliers, default=0) >> scheme.bits:
+        yield f"needs a multiplier of more than {scheme.bits} bits (requantize.bits)"
     yield from _shift_problems(op, requantize, target, support)
     if requantize.is_per_channel and not target.weight.is_per_channel_for(op.mnemonic):
         key = "weight.per_tensor_ops" if target.weight.is_per_channel else "weight.granularity"

@@ -94,18 +94,18 @@ def evaluate(
     reference = ScoredModule.of(original)
     candidate = None if lowered is None else ScoredModule.of(lowered)
     classes = reference.answer.value.type.size // reference.answer.value.type.shape[0]
-    offset = _label_offset(data, classes, label_offset, remark)
-    _check_labels(data, classes, offset)
+    offset = label_offset_for(data, classes, label_offset, remark)
+    check_labels(data, classes, offset)
     total = len(data) if limit is None else min(limit, len(data))
     tally = _Tally(classes)
     with ExitStack() as stack:
-        teacher = _Timed(reference, own_program(reference.module))
+        teacher = TimedModel(reference, own_program(reference.module))
         student = None
         if candidate is not None:
             runner = (
                 stack.enter_context(CompiledKernel(candidate.module)) if engine == "c" else Program(candidate.module)
             )
-            student = _Timed(candidate, runner)
+            student = TimedModel(candidate, runner)
         for batch in data.batches(batch_size_for(original.graph.inputs[0]), total):
             expected = teacher.scores(batch.samples)
             found = None
@@ -118,7 +118,7 @@ def evaluate(
 
 
 @dataclass
-class _Timed:
+class TimedModel:
     """A model that counts the seconds it runs."""
 
     scored: ScoredModule
@@ -203,7 +203,10 @@ class _Tally:
         return (self.sums[f"{key}_original"] - self.sums[key]) / self.images
 
 
-def _label_offset(data: DataSet, classes: int, given: int | None, remark: Callable[[str], None] | None) -> int:
+def label_offset_for(
+    data: DataSet, classes: int, given: int | None, remark: Callable[[str], None] | None = None
+) -> int:
+    """Return what is added to labels: ``given``, or what :func:`evaluate` takes in its place."""
     if given is not None or data.labels is None:
         return given or 0
     if classes != BACKGROUND_CLASSES or data.labels.max() > BACKGROUND_CLASSES - 2:
@@ -216,7 +219,12 @@ def _label_offset(data: DataSet, classes: int, given: int | None, remark: Callab
     return 1
 
 
-def _check_labels(data: DataSet, classes: int, offset: int) -> None:
+def check_labels(data: DataSet, classes: int, offset: int) -> None:
+    """Make sure that every label is a class.
+
+    Raises:
+        InputError: Some are not; they are counted.
+    """
     if data.labels is None:
         return
     shifted = data.labels + offset

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrqc.errors import InputError
-from mrqc.ir.graph import Module, Output
-from mrqc.ir.op import Value
+from mrqc.ir.graph import Module, Output, Statement
+from mrqc.ir.op import Op, Value
 from mrqc.ir.types import TensorType
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
@@ -49,11 +49,13 @@ class ScoredModule:
         module: The module, with one more output if it ends in a softmax.
         answer: The model's output.
         logits: The output that holds the softmax's input, or the model's output again.
+        slope: What the softmax multiplies its input by, which belongs to the logits.
     """
 
     module: Module
     answer: Output
     logits: Output
+    slope: float = 1.0
 
     @classmethod
     def of(cls, module: Module) -> ScoredModule:
@@ -77,22 +79,23 @@ class ScoredModule:
                 f"module {module.name}: output {answer.name!r} of shape {list(answer.value.type.shape)} "
                 "does not hold one row of class scores for each image"
             )
-        value = _logits(module, answer.value)
-        if value is None:
+        softmax = _last_softmax(module, answer.value)
+        if softmax is None:
             return cls(module, answer, answer)
-        logits = Output(f"{answer.name}_logits", value)
-        return cls(module.with_graph(replace(graph, outputs=(answer, logits))), answer, logits)
+        logits = Output(f"{answer.name}_logits", softmax.op.operands[0])
+        scored = module.with_graph(replace(graph, outputs=(answer, logits)))
+        return cls(scored, answer, logits, _slope(module, softmax.op))
 
     def scores(self, outputs: dict[str, NDArray[Any]]) -> Scores:
         """Return the real-valued scores in what the module's run gave."""
         return Scores(
             _real(self.answer.value.type, outputs[self.answer.name]),
-            _real(self.logits.value.type, outputs[self.logits.name]),
+            self.slope * _real(self.logits.value.type, outputs[self.logits.name]),
         )
 
 
-def _logits(module: Module, value: Value) -> Value | None:
-    """Return the input of the softmax that ends the module, or None where none does."""
+def _last_softmax(module: Module, value: Value) -> Statement | None:
+    """Return the softmax that ends the module, or None where none does."""
     statement = module.graph.definitions.get(value)
     while statement is not None and isinstance(statement.op, _AFTER_SOFTMAX):
         statement = module.graph.definitions.get(statement.op.operands[0])
@@ -100,7 +103,31 @@ def _logits(module: Module, value: Value) -> Value | None:
         return None
     # A softmax that runs along anything but the classes is no softmax over them.
     classes = value.type.size // value.type.shape[0]
-    return statement.op.input if statement.op.input.type.shape[-1] == classes else None
+    return statement if statement.op.input.type.shape[-1] == classes else None
+
+
+def _slope(module: Module, op: Op) -> float:
+    """Return what a softmax multiplies its input by.
+
+    Where every scale is a power of two, the scale of a softmax's input is a label, and the truth is in its table of
+    exponentials. It is read off where an entry is the nearest to 1/e of the first: there rounding matters least.
+    """
+    if isinstance(op, nn.Softmax):
+        return op.beta
+    if not isinstance(op, int_ops.Softmax):
+        return 1.0
+    definition, quantization = module.graph.definitions.get(op.table), op.input.type.quantization
+    if definition is None or not isinstance(definition.op, int_ops.Constant) or quantization is None:
+        return 1.0
+    table: NDArray[np.float64] = definition.op.value.array.astype(np.float64)
+    distance = max(1, int(np.argmin(np.abs(table - table[0] / np.e))))
+    if table[distance] <= 0.0:
+        return 1.0
+    exponent = float(np.log(table[0] / table[distance]))
+    slope = exponent / distance / quantization.scale
+    # Half a unit of either entry moves the exponent by less than a unit of the smaller one: no more than rounding.
+    is_rounding = abs(slope - 1.0) * exponent <= slope / table[distance]
+    return 1.0 if is_rounding else slope
 
 
 def _real(type_: TensorType, array: NDArray[Any]) -> NDArray[np.float64]:

@@ -137,6 +137,11 @@ class WeightScheme(Section):
         return self.storage.maximum
 
     @property
+    def zero_point(self) -> int:
+        """The zero point in the middle of the codes: symmetric codes plus this one keep their grid."""
+        return (self.storage.minimum + self.maximum + 1) // 2
+
+    @property
     def is_per_channel(self) -> bool:
         """Whether every output channel has its own scale, in most ops."""
         return self.granularity == "per-channel"

@@ -139,7 +139,7 @@ class Draft:
     def element_for(self, spread: Spread) -> Element:
         """Return an activation element of the module's scheme that covers ``spread``, and zero, fairly well.
 
-        Range and scale follow docs/numerics.md: min-max, at times halved or doubled.
+        Range and scale follow docs/requantization.md equation 3: min-max, at times halved or doubled.
         """
         stretch = self.draw(st.sampled_from((1.0, 0.75, 2.0)))
         low, high = min(spread.low, 0.0) * stretch, max(spread.high, 0.0) * stretch

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mrqc.ir import DType, Element, Op, Quantization, Value
 from mrqc.ops import nn
 from mrqc.testing.arrays import code_arrays
-from mrqc.testing.contraction import Geometry, geometries
+from mrqc.testing.contraction import Geometry, geometries, transposed_geometries
 from mrqc.testing.draft import Draft, Spread
 from mrqc.testing.target_scheme import TargetScheme
 
@@ -43,6 +43,9 @@ def drawn_filters(draft: Draft, scheme: TargetScheme, op: type[Op], operand: Val
     geometry, shape = None, (draft.draw(st.integers(1, draft.limits.channels)), operand.type.shape[-1])
     if op is nn.Conv2D:
         geometry = draft.draw(geometries(operand, draft.limits))
+        shape = geometry.weight_shape
+    elif op is nn.TransposeConv2D:
+        geometry = draft.draw(transposed_geometries(operand, draft.limits))
         shape = geometry.weight_shape
     codes, element = _weights(draft, scheme, op, shape)
     assert element.quantization is not None

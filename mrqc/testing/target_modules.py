@@ -9,6 +9,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from mrqc.ir import Module, Op, Output, TensorType, Value
+from mrqc.ir.rewrite import without_dead_statements
 from mrqc.ops import nn
 from mrqc.targets import Target
 from mrqc.testing.draft import Draft, Limits, Spread
@@ -20,6 +21,7 @@ TARGET_LAYERS: tuple[type[Op], ...] = (
     *(nn.Conv2D,) * 4,
     *(nn.Add,) * 2,
     *(nn.FullyConnected,) * 2,
+    nn.TransposeConv2D,
     nn.Sub,
     nn.Mul,
     nn.AveragePool2D,
@@ -66,15 +68,16 @@ def target_modules(
     growth = _Growth(Draft(draw, limits), TargetScheme.drawn(draw, target))
     extents = st.integers(1, limits.spatial)
     shape = (draw(st.integers(1, limits.batch)), draw(extents), draw(extents), draw(st.integers(1, limits.channels)))
-    spread = draw(st.sampled_from(_SPREADS))
-    value = growth.draft.add_input("input", TensorType(shape, growth.scheme.element(spread)))
-    growth.draft.spreads[value] = spread
+    for name in ("second", "input"):
+        spread = draw(st.sampled_from(_SPREADS))
+        value = growth.draft.add_input(name, TensorType(shape, growth.scheme.element(spread)))
+        growth.draft.spreads[value] = spread
     for _ in range(draw(st.integers(1, max_layers))):
         growth.extend(draw(st.sampled_from(layers)), draw(st.sampled_from(growth.draft.values[-3:])))
     result = growth.draft.values[-1]
     if draw(st.booleans()) if softmax is None else softmax:
         result = growth.draft.emit(nn.Softmax(result, element=target.activation.probabilities))
-    return Module("drawn", growth.draft.builder.finish([Output("output", result)]))
+    return without_dead_statements(Module("drawn", growth.draft.builder.finish([Output("output", result)])))
 
 
 class _Growth:
@@ -86,9 +89,9 @@ class _Growth:
 
     def extend(self, op: type[Op], operand: Value) -> None:
         """Append one layer; one that needs an image does nothing to other tensors."""
-        if op in (nn.Conv2D, nn.AveragePool2D, nn.Mean, nn.MaxPool2D) and operand.type.rank != 4:
+        if op in (nn.Conv2D, nn.TransposeConv2D, nn.AveragePool2D, nn.Mean, nn.MaxPool2D) and operand.type.rank != 4:
             return
-        if op in (nn.Conv2D, nn.FullyConnected):
+        if op in (nn.Conv2D, nn.TransposeConv2D, nn.FullyConnected):
             self._contraction(op, operand)
         elif op in (nn.AveragePool2D, nn.Mean):
             self._average(op, operand)
@@ -104,11 +107,11 @@ class _Growth:
             batch = operand.type.shape[0]
             operand = draft.emit(nn.Reshape(operand, (batch, operand.type.size // batch)), spread)
         filters = drawn_filters(draft, self.scheme, op, operand)
-        if op is nn.Conv2D:
-            assert filters.geometry is not None
-            layer = nn.Conv2D(operand, filters.weight, filters.bias, **filters.geometry.attributes)
-        else:
+        if filters.geometry is None:
             layer = nn.FullyConnected(operand, filters.weight, filters.bias)
+        else:
+            convolution = nn.Conv2D if op is nn.Conv2D else nn.TransposeConv2D
+            layer = convolution(operand, filters.weight, filters.bias, **filters.geometry.attributes)
         clamp = draft.clamp_for(filters.spread)
         spread = filters.spread.clamped(clamp)
         element = self.scheme.element(spread, filters.least_scale, filters.greatest_scale)

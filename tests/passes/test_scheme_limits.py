@@ -16,7 +16,7 @@ from mrqc.numerics import Rounding
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.passes import Canonicalize, Legalize, LowerToInt
-from mrqc.targets import load_target
+from mrqc.targets import load_target, parse_target
 
 
 def element(exponent: float, dtype: DType = DType.I8, zero_point: int = 0) -> Element:
@@ -191,6 +191,12 @@ def changed(module: Module, **changes: Any) -> Module:
     [
         ("esp32-p4", layer(element(0)), {"rounding": Rounding.HALF_UP}, "rounds half-up, the target half-even"),
         ("esp32-s3", layer(element(0)), {"rounding": Rounding.HALF_EVEN}, "rounds half-even, the target half-up"),
+        (
+            "sym-npu-i16",
+            layer(element(0, DType.I16), source=element(-5, DType.I16)),
+            {"multiplier": (1 << 16,)},
+            r"a multiplier of more than 16 bits \(requantize.bits\)",
+        ),
         ("pow2-npu-restricted", layer(element(0)), {"minimum": -128}, r"-128 to 127.*-127 to 127 \(activation.range\)"),
         (
             "xint8",
@@ -232,3 +238,16 @@ def test_runtimes_have_no_relabel(name: str) -> None:
     net = Network()
     y = net.emit(nn.Relabel(net.input((1, 2), 0.5, 0, DType.I8), (2.0,)), "label")
     refused(net.finish(y), name, r"label: nn\.relabel")
+
+
+def test_sums_that_64_bits_cannot_hold_once_multiplied_are_refused() -> None:
+    """A file may ask for wide accumulators and wide multipliers; what the model needs of them decides."""
+    header = 'name = "wide"\ndescription = "wide"\nextends = "sym-npu-i16"\n[requantize]\nbits = 31\n'
+    target = parse_target(header + "[ops]\n", "wide.toml")
+    wide = Element.per_tensor(DType.I16, 0.7)
+    few, many = (
+        layer(wide, bias=(1 << bits, accumulator(0, DType.I64)), source=element(-5, DType.I16)) for bits in (20, 34)
+    )
+    assert Legalize(target)(LowerToInt(target)(few))
+    with pytest.raises(TargetError, match=r"layer: its accumulator can reach \d+, .* multiplied \(requantize.bits\)"):
+        Legalize(target)(LowerToInt(target)(many))

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from mrqc.compiler import run_passes
 from mrqc.errors import InputError
 from mrqc.ir import FLOAT, DType, Element, GraphBuilder, Module, Output, TensorType, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 from mrqc.report import own_program
 from mrqc.report.scores import ScoredModule
+from mrqc.targets import load_target
 
 CODES = Element.per_tensor(DType.U8, 1 / 256)
 
@@ -85,3 +87,26 @@ def test_values_are_not_lost_to_the_name_of_the_new_output() -> None:
     assert scored.answer == module.graph.outputs[0]
     assert scored.logits.name != scored.answer.name
     assert isinstance(scored.logits.value, Value)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 0.125, 3.0, 9.0])
+def test_the_rounding_of_a_table_is_not_taken_for_a_label(scale: float) -> None:
+    builder = GraphBuilder()
+    x = builder.add_input("x", TensorType((1, 1001), Element.per_tensor(DType.I8, scale)))
+    y = builder.emit(nn.Softmax(x, element=Element.per_tensor(DType.I8, 2.0**-7)))
+    module = Module("classifier", builder.finish([Output("y", y)]))
+    assert ScoredModule.of(run_passes(module, "lower-to-int", load_target("pow2-npu"))).slope == 1.0
+
+
+@pytest.mark.parametrize("classes", [2, 12, 1001])
+@pytest.mark.parametrize("beta", [1.0, 0.7, 1.3])
+def test_the_label_of_a_softmax_does_not_change_the_logits(classes: int, beta: float) -> None:
+    builder = GraphBuilder()
+    x = builder.add_input("x", TensorType((1, classes), Element.per_tensor(DType.I8, 0.125)))
+    y = builder.emit(nn.Softmax(x, beta=beta, element=Element.per_tensor(DType.I8, 2.0**-7)))
+    module = Module("classifier", builder.finish([Output("y", y)]))
+    codes = np.random.default_rng(classes).integers(-128, 128, (4, classes)).astype(np.int8)
+    for version in (module, run_passes(module, "lower-to-int", load_target("pow2-npu"))):
+        scored = ScoredModule.of(version)
+        scores = scored.scores(own_program(scored.module).run({"x": codes}))
+        np.testing.assert_allclose(scores.logits, codes * 0.125 * beta, rtol=2e-3)

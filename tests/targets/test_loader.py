@@ -205,3 +205,8 @@ def test_a_bias_is_shifted_within_what_the_shift_of_the_layer_leaves() -> None:
 )
 def test_probabilities_use_the_codes_that_there_are(name: str, element: Element) -> None:
     assert load_target(name).activation.probabilities == element
+
+
+@pytest.mark.parametrize(("name", "zero_point"), [("sym-npu", 0), ("esp32-s3", 0), ("asym-npu-u8", 128)])
+def test_weights_have_a_zero_point_in_the_middle(name: str, zero_point: int) -> None:
+    assert load_target(name).weight.zero_point == zero_point

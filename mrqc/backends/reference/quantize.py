@@ -37,7 +37,10 @@ def dequantize(op: Dequantize, _: Mapping[Value, Array]) -> Kernel:
 @RULES.register(Relabel)
 def relabel(op: Relabel, _: Mapping[Value, Array]) -> Kernel:
     """Return the kernel that leaves codes alone, and multiplies floats."""
-    factors = np.asarray(op.factors[0] if len(op.factors) == 1 else op.factors)
+    factors = np.asarray(op.factors)
+    if factors.size == 1:
+        # One for the tensor, which may have no axes.
+        factors = factors.reshape(())
 
     def kernel(array: Array) -> Array:
         return array if op.input.type.element.is_quantized else array * factors

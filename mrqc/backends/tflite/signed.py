@@ -2,7 +2,7 @@
 
 TFLite multiplies unsigned activations by unsigned weights and signed ones by signed weights. A model with unsigned
 activations and signed weights, as ONNX tools make them, is therefore written with signed activations; the change is
-exact. A few operators have kernels for signed codes only.
+exact. A few operators have kernels for signed codes only, and none but QUANTIZE takes both kinds at once.
 """
 
 from __future__ import annotations
@@ -15,19 +15,29 @@ import numpy as np
 
 from mrqc.ir import Data, DType, Element, FieldKind, GraphBuilder, Module, Op, Output, Statement, Value, op_schema
 from mrqc.ops import nn
-from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase
+from mrqc.ops.contraction import Conv2DBase, FullyConnectedBase, TransposeConv2DBase
 
 _OFFSET = 128
 
 
 def needs_signed_codes(module: Module) -> bool:
-    """Return whether a contraction multiplies unsigned activations by signed weights, or by other activations."""
-    return any(_is_foreign(statement.op) for statement in module.graph.statements)
+    """Return whether unsigned activations meet signed weights, signed activations, or operators for signed codes."""
+    return any(_is_foreign(statement.op) or _mixes_signs(statement) for statement in module.graph.statements)
+
+
+def _mixes_signs(statement: Statement) -> bool:
+    """Whether some of an op's activations are signed and others are not."""
+    op = statement.op
+    if isinstance(op, nn.Quantize):
+        return False
+    is_layer = isinstance(op, Conv2DBase | TransposeConv2DBase | FullyConnectedBase)
+    activations = (*op.operands[: 1 if is_layer else None], *statement.results)
+    return {DType.I8, DType.U8} <= {value.type.dtype for value in activations if value.type.element.is_quantized}
 
 
 def _is_foreign(op: Op) -> bool:
     """Whether TFLite has an operator only for the signed codes of an op."""
-    if isinstance(op, Conv2DBase | FullyConnectedBase):
+    if isinstance(op, Conv2DBase | TransposeConv2DBase | FullyConnectedBase):
         return op.input.type.dtype is DType.U8 and op.weight.type.dtype is DType.I8
     return isinstance(op, nn.BatchMatMul | nn.Elu) and op.element.dtype is DType.U8
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from mrqc.errors import RefusalError
 from mrqc.ir.types import Element
 from mrqc.numerics import FixedPoint, Rounding, fixed_point_multiplier, power_of_two_exponent
-from mrqc.ops.int import Requantize
+from mrqc.ops.int import BatchMatMul, Conv2D, FullyConnected, Requantize, TransposeConv2D
 from mrqc.ops.int.elementwise import ADD_MULTIPLIER_LIMIT
 from mrqc.ops.int.requantize import SHIFT_LIMIT
 from mrqc.targets import OpSupport, Target
 
 POWER_OF_TWO_TOLERANCE = 1e-9
 """Products of scales in double precision are this close to the power of two that they are meant to be."""
+
+
+_CONTRACTIONS = tuple(op.mnemonic for op in (Conv2D, TransposeConv2D, FullyConnected, BatchMatMul))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,15 @@ class Arithmetic:
 
     @classmethod
     def of(cls, target: Target, mnemonic: str) -> Arithmetic:
-        """Return the arithmetic that ``mnemonic`` has on a target; on the host it is a 31-bit multiplier."""
+        """Return the arithmetic that ``mnemonic`` has on a target; on the host it is a 31-bit multiplier.
+
+        Sums of products as wide as the target's accumulator are multiplied by as many bits as 64 leave.
+        """
         scheme = target.requantize
         support = target.ops.get(mnemonic)
         if support is not None and support.on == "host":
-            return cls(False, 31, (0, SHIFT_LIMIT), Rounding.HALF_UP)
+            bits = min(31, 64 - target.accumulator.bits) if mnemonic in _CONTRACTIONS else 31
+            return cls(False, bits, (0, SHIFT_LIMIT), Rounding.HALF_UP)
         bits = scheme.bits or 31
         if support is None or support.shift is None:
             return cls(scheme.only_shifts, bits, scheme.shift, scheme.rounding, support)

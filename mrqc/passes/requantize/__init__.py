@@ -4,6 +4,8 @@ from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
 from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
+from mrqc.passes.requantize.equalize import Equalize
+from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.requantize import RECIPES, STEPS, Recipe, Requantize
 from mrqc.passes.requantize.round_weights import RoundWeights
@@ -19,7 +21,9 @@ __all__ = [
     "ClipWeights",
     "CorrectBiases",
     "CorrectWeights",
+    "Equalize",
     "FoldRoundingError",
+    "KeepWeights",
     "QuantizeBiases",
     "Recipe",
     "Requantize",

@@ -3,7 +3,7 @@
 All multipliers are powers of two exactly when, for every contraction, the fractional part of log2 of the weight scale
 is that of the output's scale less that of the input's. Each octave is cut into bins; what a weight tensor loses at
 each ratio to its own grid and what an activation loses at each scale are tabulated, and the tables are solved together
-(docs/numerics.md, equations 8 to 11; Nagel et al. 2021 and MRQ, arXiv 2308.01867, fold each layer on its own).
+(docs/requantization.md equations 6 to 8; Nagel et al. 2021 and MRQ, arXiv 2308.01867, fold each layer on its own).
 """
 
 from __future__ import annotations

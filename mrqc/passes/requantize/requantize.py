@@ -15,6 +15,8 @@ from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
 from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.correct_biases import CorrectBiases
+from mrqc.passes.requantize.equalize import Equalize
+from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.round_weights import RoundWeights
 from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError
@@ -23,10 +25,12 @@ from mrqc.targets import Target
 
 STEPS: tuple[type[Pass], ...] = (
     Symmetrize,
+    Equalize,
     AssignScales,
     CorrectWeights,
     FoldRoundingError,
     ClipWeights,
+    KeepWeights,
     RoundWeights,
     CorrectBiases,
     QuantizeBiases,
@@ -43,8 +47,8 @@ _END = "quantize-biases,absorb-zero-points,align-scales"
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
         "fast": f"{_START},round-weights,correct-biases,{_END}",
-        "default": f"{_START},round-weights,correct-biases,{_END}",
-        "best": f"{_START},round-weights,correct-biases,{_END}",
+        "default": f"{_START},round-weights{{method=closed-form}},correct-biases,{_END}",
+        "best": f"{_START},round-weights{{method=closed-form places=16384}},correct-biases{{positions=65536}},{_END}",
     }
 )
 """What re-quantizes a module: ``fast`` in seconds and without data, ``best`` in minutes."""

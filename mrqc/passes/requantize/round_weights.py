@@ -39,7 +39,8 @@ class RoundWeights(CalibratedPass):
         target: Whose codes there are.
         method: ``nearest``: to the real value. ``closed-form``: in channels whose weights are not all codes already,
             those with the least squared error of the layer's sums that are not hidden by its clamp; biases are
-            corrected on the way, so that each layer sees what it will see.
+            corrected on the way, so that each layer sees what it will see. Synthetic samples, which have not the
+            second moments of data, leave it at the nearest.
         places: How many results of a layer are looked at.
         ridge: How strongly the solution is drawn to the real weights.
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
@@ -53,11 +54,11 @@ class RoundWeights(CalibratedPass):
     method: Literal["nearest", "closed-form"] = "nearest"
     places: int = 4096
     ridge: float = 0.01
-    reference: Literal["original", "input"] = "original"
+    reference: Literal["original", "input"] = "input"
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
-        if self.method == "closed-form":
+        if self.method == "closed-form" and teacher.has_data:
             module = change_layers(module, teacher, "rounding weights", self._solved, CorrectBiases().corrected)
         return self._nearest(module)
 

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from mrqc.ir.data import Data
 from mrqc.ir.graph import Module
 from mrqc.ir.types import Element
+from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
-from mrqc.passes.requantize.form import Edits, LayerForm, Real, along_channels, edited, layers_of
+from mrqc.passes.requantize.form import Edits, LayerForm, Real, along_channels, edited, float_constant, layers_of
 from mrqc.passes.requantize.weight_scales import (
     better_scales,
     coarse_enough,
@@ -76,10 +78,39 @@ class FoldRoundingError(_ScalesWeights):
 
     ``M = P 2^-n`` becomes ``2^-n`` with ``s_w* = s_w / P`` (MRQ, arXiv 2308.01867; docs/requantization.md equation 5).
     Nothing changes on a target with free multipliers.
+
+    Attributes:
+        fold: Whether weights and biases are rounded anew. Without it their codes stay and P is lost: what a multiplier
+            that is rounded to the nearest shift does, for comparison.
     """
 
     name: ClassVar[str] = "fold-rounding-error"
     summary: ClassVar[str] = "make every multiplier a power of two by the scale of the weights"
+    fold: bool = True
+
+    def __call__(self, module: Module) -> Module:
+        """Return the module with weight scales at which every multiplier is a power of two."""
+        if self.fold or not self.target.requantize.only_shifts:
+            return super().__call__(module)
+        return self._relabelled(module)
+
+    def _relabelled(self, module: Module) -> Module:
+        elements: dict[str, Element] = {}
+        constants: dict[str, nn.Constant] = {}
+        for layer in layers_of(module):
+            if layer.rounding is None:
+                continue
+            scales = self._scales(layer)
+            factors = scales / layer.weight_scales
+            element = replace(layer.element, quantization=along_channels(scales))
+            assert layer.element.quantization is not None
+            limits = self.target.weight.minimum, self.target.weight.maximum
+            codes = layer.element.quantization.quantize(layer.real_weights(), *limits)
+            elements[layer.op.weight.name] = element
+            constants[layer.source.result.name] = nn.Constant(Data.of(codes, element.dtype), element)
+            if layer.bias is not None:
+                constants[layer.bias.result.name] = float_constant(layer.real_bias() * factors)
+        return edited(module, Edits(elements, constants=constants))
 
     def _scales(self, layer: LayerForm) -> Real:
         if not self.target.requantize.only_shifts:

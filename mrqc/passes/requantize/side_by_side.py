@@ -70,6 +70,7 @@ class LayerSamples:
         original: The layer of the original, None where there is none of that name.
         original_input: Codes of the original's input to it.
         original_output: Codes of the original's result.
+        scaled: What the channels of activations are multiplied by, other than in the original.
         sums: Real values of the layer's result before clamp and rounding, as it stands.
     """
 
@@ -78,6 +79,7 @@ class LayerSamples:
     original: Statement | None
     original_input: Array | None
     original_output: Array | None
+    scaled: Mapping[str, Real]
     sums: Callable[[], Array]
 
     def real_input(self) -> NDArray[np.float32]:
@@ -85,18 +87,22 @@ class LayerSamples:
         return _single(self.input, self.layer.op.input.type)
 
     def real_original_input(self) -> NDArray[np.float32]:
-        """Return the original's real input to the layer, all samples."""
+        """Return the original's real input to the layer, all samples, at the scale that it has here."""
         assert self.original is not None
         assert self.original_input is not None
-        return _single(self.original_input, self.original.op.operands[0].type)
+        source = self.original.op.operands[0]
+        found = _single(self.original_input, source.type)
+        if source.name in self.scaled:
+            found *= self.scaled[source.name].astype(np.float32)
+        return found
 
     def target(self, positions: NDArray[np.int64]) -> Real:
-        """Return the original's real results at some positions, ``[positions, channels]``."""
+        """Return the original's real results at some positions, ``[positions, channels]``, at the scale here."""
         assert self.original is not None
         assert self.original_output is not None
         type_ = self.original.result.type
         rows = self.original_output.reshape(-1, self.original_output.shape[-1])[positions]
-        return real_values(rows, type_)
+        return real_values(rows, type_) * self.scaled.get(self.layer.name, 1.0)
 
 
 def _single(codes: Array, type_: TensorType) -> NDArray[np.float32]:
@@ -153,6 +159,7 @@ class _Walk:
         self._last_use = _last_uses(module)
         self._original_uses = _uses(teacher.module)
         self._done: set[str] = set()
+        self._scaled = teacher.scaled
         self._sums: Array | None = None
 
     def advance_original(self, name: str) -> None:
@@ -178,6 +185,7 @@ class _Walk:
             original,
             original_input,
             self.original.values.get(layer.name),
+            self._scaled,
             lambda: self._layer_sums(layer.statement),
         )
 

@@ -40,7 +40,7 @@ def min_max_scales(reals: Real, scheme: WeightScheme, per_channel: bool) -> Real
 
 def own_scales(weights: WeightGrid, per_channel: bool) -> Real:
     """Return the scale of the grid that the weights are on already; of several, the largest for a whole tensor."""
-    return weights.scales.copy() if per_channel else np.array([weights.base_scale])
+    return weights.scales * weights.finer if per_channel else np.array([weights.base_scale])
 
 
 def shift_scales(weights: WeightGrid, ratio: float, scheme: WeightScheme, per_channel: bool) -> Real:
@@ -53,7 +53,7 @@ def shift_scales(weights: WeightGrid, ratio: float, scheme: WeightScheme, per_ch
         per_channel: Whether each output channel has its own scale.
     """
     octaves = np.append(weights.useful_octaves(scheme, per_channel), 1.0)
-    own = weights.scales[:, None] if per_channel else weights.base_scale
+    own = weights.scales[:, None] * weights.finer if per_channel else weights.base_scale
     candidates = ratio * np.exp2(np.rint(np.log2(own / ratio)) + octaves)
     return _best(weights, candidates, scheme, per_channel)
 
@@ -62,8 +62,8 @@ def free_scales(weights: WeightGrid, scheme: WeightScheme, per_channel: bool) ->
     """Return the scale (for each channel) with the least error, clipping included; the file's own wins a tie."""
     ratios = np.concatenate(([1.0], 1.0 - 0.01 * np.arange(1, 60), 1.0 + 0.01 * np.arange(1, 110)))
     if per_channel:
-        return _best(weights, weights.scales[:, None] * ratios[None, :], scheme, per_channel)
-    low = math.log2(weights.scales.min() / weights.base_scale)
+        return _best(weights, weights.scales[:, None] * weights.finer * ratios[None, :], scheme, per_channel)
+    low = min(math.log2(weights.scales.min() * weights.finer / weights.base_scale), 0.0)
     if low < 0.0:
         ratios = np.concatenate((ratios, np.exp2(np.arange(low, 0.0, 1 / 16))))
     return _best(weights, weights.base_scale * ratios, scheme, per_channel)

@@ -16,8 +16,8 @@ from mrqc.ir.data import Data
 from mrqc.ir.quantization import Quantization
 from mrqc.targets import WeightScheme
 
-FINE_CODES = 127 * 16
-"""Largest code of the grid on which real weights are tabulated; a table of errors needs no more."""
+FINER = 16
+"""Real weights are tabulated on a grid so many times as fine as the min-max one; a table of errors needs no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,26 @@ class WeightGrid:
     Attributes:
         codes: int32 ``[O, …]``, zero point subtracted.
         scales: float64 ``[O]``; equal where the file has one scale.
+        finer: How many steps of this grid make one of the grid that others are measured against.
     """
 
     codes: NDArray[np.int32]
     scales: NDArray[np.float64]
+    finer: int = 1
 
     @classmethod
     def of_constant(cls, data: Data, quantization: Quantization | None) -> WeightGrid:
         """Return the grid of a constant; real numbers get one so fine that it changes nothing."""
         if quantization is not None:
             return cls.of(data, quantization)
-        reals = data.array.astype(np.float64)
+        return cls.of_reals(data.array.astype(np.float64))
+
+    @classmethod
+    def of_reals(cls, reals: NDArray[np.float64]) -> WeightGrid:
+        """Return a grid for real numbers, so fine that it changes nothing."""
         greatest = float(np.abs(reals).max(initial=0.0)) or 1.0
-        scale = greatest / FINE_CODES
-        return cls(np.rint(reals / scale).astype(np.int32), np.full(len(reals), scale))
+        scale = greatest / (127 * FINER)
+        return cls(np.rint(reals / scale).astype(np.int32), np.full(len(reals), scale), FINER)
 
     @classmethod
     def of(cls, data: Data, quantization: Quantization) -> WeightGrid:
@@ -52,7 +58,7 @@ class WeightGrid:
     @property
     def base_scale(self) -> float:
         """The scale that others are measured against: the file's own, or the largest of its channels."""
-        return float(self.scales.max())
+        return float(self.scales.max()) * self.finer
 
     @property
     def is_uniform(self) -> bool:

@@ -1,0 +1,198 @@
+"""The pipelines that an ablation compares: from naive re-quantization upwards, technique by technique."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mrqc.passes import RECIPES
+from mrqc.targets import Target
+
+Kind = Literal["control", "naive", "alone", "cumulative", "recipe"]
+"""``control``: no target runs it, it shows what a part of the scheme costs; ``naive``: scales from the extremes;
+``alone``: naive and one technique; ``cumulative``: all up to that one; ``recipe``: what ``mrqc lower`` does."""
+
+Samples = Literal["none", "synthetic", "calib"]
+"""What a pipeline sees of inputs."""
+
+CORRECT_WEIGHTS = "correct-weights"
+FOLD = "fold-rounding-error"
+JOINT = "joint-scales"
+CLIP = "clip-weights"
+CORRECT_BIASES = "correct-biases"
+CORRECT_BIASES_ON_DATA = "correct-biases-on-data"
+ABSORB = "absorb-zero-points"
+PADS = "explicit-pads"
+CLOSED_FORM = "closed-form-rounding"
+
+
+@dataclass(frozen=True, slots=True)
+class Technique:
+    """One thing that can be done better than naively.
+
+    Attributes:
+        name: As rows of a table call it.
+        summary: What it does, for a person.
+        needs: Techniques without which it means nothing; they are on wherever it is.
+        replaces: Techniques that are off where it is on.
+    """
+
+    name: str
+    summary: str
+    needs: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One pipeline of an ablation.
+
+    Attributes:
+        name: Unique in a ladder.
+        kind: What it is there for.
+        technique: The technique that is its point, None for controls, naive ones and recipes.
+        pipeline: Pass by pass.
+        samples: What its passes see.
+        before: The name of the rung that it is measured against, None for those that are not. Where a technique takes
+            the place of another one, it is the rung before that.
+    """
+
+    name: str
+    kind: Kind
+    technique: str | None
+    pipeline: str
+    samples: Samples = "none"
+    before: str | None = None
+
+
+FINISH = "quantize-biases" + RECIPES["fast"].partition("quantize-biases")[2]
+"""What every recipe ends with: nothing in it chooses anything, and what a target does not need changes nothing."""
+FRONT = "fold-batch-normalization,strip-edges,canonicalize"
+BACK = "canonicalize,lower-to-int,canonicalize,eliminate-common-subexpressions,eliminate-dead-code,legalize"
+
+
+def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
+    """Return the techniques that change anything on a target, in the order in which they add up.
+
+    Args:
+        target: Where a module shall run.
+        has_data: Whether there are samples for calibration.
+    """
+    shifts = target.requantize.only_shifts
+    found = [Technique(CORRECT_WEIGHTS, "keep the grid that the file's weights are on")]
+    if shifts:
+        found += [
+            Technique(FOLD, "fold the rounding of multipliers into the scales of weights"),
+            Technique(JOINT, "choose all scales together", (FOLD,)),
+        ]
+    # On a target that only shifts, a scale chosen by its error has a multiplier that is a power of two.
+    found.append(
+        Technique(CLIP, "choose the scales of weights by error, saturating outliers", (FOLD,) if shifts else ())
+    )
+    found.append(Technique(CORRECT_BIASES, "correct biases on synthetic inputs"))
+    if has_data:
+        found.append(Technique(CORRECT_BIASES_ON_DATA, "correct biases on data", replaces=(CORRECT_BIASES,)))
+    if target.activation.symmetric:
+        found.append(Technique(ABSORB, "let biases absorb the zero points of activations"))
+        if "int.pad" in target.ops:
+            found.append(
+                Technique(PADS, "pad in front of convolutions, whose input then keeps its zero point", (ABSORB,))
+            )
+    if has_data:
+        found.append(
+            Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data")
+        )
+    return tuple(found)
+
+
+def ladder_for(target: Target, has_data: bool) -> tuple[Rung, ...]:
+    """Return the rungs for a target: controls, naive, each technique alone, all of them step by step, the recipes.
+
+    Args:
+        target: Where a module shall run; one with a scheme of its own, no runtime.
+        has_data: Whether there are samples for calibration.
+    """
+    techniques = techniques_for(target, has_data)
+    naive = Rung("naive", "naive", None, _Composition(target).pipeline())
+    rungs = [*_controls(target), naive]
+    for technique in techniques:
+        on = _Composition(target, frozenset({technique.name, *technique.needs}))
+        rungs.append(Rung(f"naive + {technique.name}", "alone", technique.name, on.pipeline(), on.samples, naive.name))
+    names: frozenset[str] = frozenset()
+    before = naive.name
+    for technique in techniques:
+        replaced = next(
+            (rung for rung in rungs if rung.kind == "cumulative" and rung.technique in technique.replaces), None
+        )
+        before = before if replaced is None or replaced.before is None else replaced.before
+        names = (names | {technique.name}) - set(technique.replaces)
+        on = _Composition(target, names)
+        rungs.append(Rung(f"… + {technique.name}", "cumulative", technique.name, on.pipeline(), on.samples, before))
+        before = rungs[-1].name
+    return (*rungs, *_recipes(has_data))
+
+
+def _controls(target: Target) -> Iterator[Rung]:
+    naive = _Composition(target)
+    if target.requantize.only_shifts:
+        yield Rung("free multipliers", "control", None, naive.pipeline(free=True))
+    yield Rung("original weights", "control", None, naive.pipeline(weights=False))
+    if target.requantize.only_shifts:
+        joint = _Composition(target, frozenset({FOLD, JOINT}))
+        yield Rung("original weights, joint scales", "control", None, joint.pipeline(weights=False))
+
+
+def _recipes(has_data: bool) -> Iterator[Rung]:
+    seen: set[tuple[str, bool]] = set()
+    for name, passes in RECIPES.items():
+        on_data = has_data and name != "fast"
+        if (passes, on_data) not in seen:
+            seen.add((passes, on_data))
+            samples: Samples = "calib" if on_data else "synthetic"
+            yield Rung(f"recipe {name}", "recipe", None, f"{FRONT},{passes},{BACK}", samples)
+
+
+@dataclass(frozen=True)
+class _Composition:
+    """Which techniques are on."""
+
+    target: Target
+    on: frozenset[str] = field(default_factory=frozenset[str])
+
+    @property
+    def samples(self) -> Samples:
+        if not self.on.isdisjoint((CORRECT_BIASES_ON_DATA, CLOSED_FORM)):
+            return "calib"
+        return "synthetic" if CORRECT_BIASES in self.on else "none"
+
+    def pipeline(self, *, weights: bool = True, free: bool = False) -> str:
+        """Return the pipeline.
+
+        Args:
+            weights: Whether weights are re-quantized.
+            free: Whether multipliers stay what they are on a target that only shifts.
+        """
+        passes = [FRONT, self._symmetrize, f"assign-scales{{method={'joint' if JOINT in self.on else 'min-max'}}}"]
+        passes += self._weights(free) if weights else ["keep-weights", "round-weights"]
+        if not self.on.isdisjoint((CORRECT_BIASES, CORRECT_BIASES_ON_DATA)):
+            passes.append("correct-biases")
+        # Only codes have a scale that biases could be rounded to.
+        if weights:
+            passes.append(FINISH)
+        return ",".join([*passes, BACK])
+
+    @property
+    def _symmetrize(self) -> str:
+        if not self.target.activation.symmetric or PADS in self.on:
+            return "symmetrize"
+        return "symmetrize{pads=false}" if ABSORB in self.on else "symmetrize{centre=false pads=false}"
+
+    def _weights(self, free: bool) -> Iterator[str]:
+        if CORRECT_WEIGHTS in self.on:
+            yield "correct-weights"
+        if self.target.requantize.only_shifts and not free:
+            yield "fold-rounding-error" if FOLD in self.on else "fold-rounding-error{fold=false}"
+        if CLIP in self.on:
+            yield "clip-weights"
+        yield "round-weights{method=closed-form}" if CLOSED_FORM in self.on else "round-weights"
