@@ -314,7 +314,7 @@ def test_passes_are_listed_with_their_options(mrqc: CommandLine) -> None:
     for name in library.passes.PIPELINES:
         assert name in listed
     for name, passes in library.passes.RECIPES.items():
-        assert any(line.split() == [name, passes] for line in listed.splitlines())
+        assert any(line.split(maxsplit=1) == [name, passes] for line in map(str.strip, listed.splitlines()))
 
 
 @pytest.mark.assets
