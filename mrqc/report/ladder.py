@@ -176,7 +176,7 @@ class _Composition:
         passes = [FRONT, self._symmetrize, f"assign-scales{{method={'joint' if JOINT in self.on else 'min-max'}}}"]
         passes += self._weights(free) if weights else ["keep-weights", "round-weights"]
         if not self.on.isdisjoint((CORRECT_BIASES, CORRECT_BIASES_ON_DATA)):
-            passes.append("correct-biases")
+            passes.append("correct-biases{synthetic=true}" if self.samples == "synthetic" else "correct-biases")
         # Only codes have a scale that biases could be rounded to.
         if weights:
             passes.append(FINISH)

@@ -36,15 +36,20 @@ class CorrectBiases(CalibratedPass):
 
     Attributes:
         positions: How many results of a channel are looked at, over all samples.
+        synthetic: Whether to do it on synthetic samples too, where no data is given. Their means are so far from those
+            of data that this does more harm than good in most models.
     """
 
     name: ClassVar[str] = "correct-biases"
     summary: ClassVar[str] = "make the mean result of every channel that of the original, behind its activation"
     exactness: ClassVar[Exactness] = "lossy"
     positions: int = 16384
+    synthetic: bool = False
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with corrected biases, real numbers."""
+        if not (teacher.has_data or self.synthetic):
+            return module
         return change_layers(module, teacher, "correcting biases", self.corrected)
 
     def corrected(self, samples: LayerSamples) -> Mapping[str, nn.Constant]:

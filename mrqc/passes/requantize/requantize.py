@@ -46,12 +46,12 @@ _END = "quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
-        "fast": f"{_START},round-weights,correct-biases,{_END}",
+        "fast": f"{_START},round-weights,{_END}",
         "default": f"{_START},round-weights{{method=closed-form}},correct-biases,{_END}",
         "best": f"{_START},round-weights{{method=closed-form places=16384}},correct-biases{{positions=65536}},{_END}",
     }
 )
-"""What re-quantizes a module: ``fast`` in seconds and without data, ``best`` in minutes."""
+"""What re-quantizes a module: ``fast`` in seconds and without data; without data all do what ``fast`` does."""
 
 
 @dataclass(frozen=True)
