@@ -24,6 +24,7 @@ CORRECT_BIASES = "correct-biases"
 CORRECT_BIASES_ON_DATA = "correct-biases-on-data"
 ABSORB = "absorb-zero-points"
 PADS = "explicit-pads"
+EQUALIZE = "equalize"
 CLOSED_FORM = "closed-form-rounding"
 
 
@@ -99,6 +100,8 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
             found.append(
                 Technique(PADS, "pad in front of convolutions, whose input then keeps its zero point", (ABSORB,))
             )
+    if has_data and not target.weight.is_per_channel:
+        found.append(Technique(EQUALIZE, "scale channels so that weights of one scale lose less, ranges seen on data"))
     if has_data:
         found.append(
             Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data")
@@ -149,7 +152,7 @@ def _recipes(has_data: bool) -> Iterator[Rung]:
         on_data = has_data and name != "fast"
         if (passes, on_data) not in seen:
             seen.add((passes, on_data))
-            samples: Samples = "calib" if on_data else "synthetic"
+            samples: Samples = "calib" if on_data else "none"
             yield Rung(f"recipe {name}", "recipe", None, f"{FRONT},{passes},{BACK}", samples)
 
 
@@ -162,7 +165,7 @@ class _Composition:
 
     @property
     def samples(self) -> Samples:
-        if not self.on.isdisjoint((CORRECT_BIASES_ON_DATA, CLOSED_FORM)):
+        if not self.on.isdisjoint((CORRECT_BIASES_ON_DATA, EQUALIZE, CLOSED_FORM)):
             return "calib"
         return "synthetic" if CORRECT_BIASES in self.on else "none"
 
@@ -173,7 +176,8 @@ class _Composition:
             weights: Whether weights are re-quantized.
             free: Whether multipliers stay what they are on a target that only shifts.
         """
-        passes = [FRONT, self._symmetrize, f"assign-scales{{method={'joint' if JOINT in self.on else 'min-max'}}}"]
+        start = [FRONT, self._symmetrize, *(["equalize"] if EQUALIZE in self.on else [])]
+        passes = [*start, f"assign-scales{{method={'joint' if JOINT in self.on else 'min-max'}}}"]
         passes += self._weights(free) if weights else ["keep-weights", "round-weights"]
         if not self.on.isdisjoint((CORRECT_BIASES, CORRECT_BIASES_ON_DATA)):
             passes.append("correct-biases{synthetic=true}" if self.samples == "synthetic" else "correct-biases")

@@ -58,7 +58,7 @@ def test_every_rung_of_every_target_is_a_pipeline(name: str, has_data: bool) -> 
         assert sum(isinstance(pass_, LowerToInt) for pass_ in parse_pipeline(rung.pipeline, target)) == 1
         assert rung.before is None or rung.before in names[:index]
         assert rung.samples != "calib" or has_data
-        looks = "correct-biases" in rung.pipeline or "closed-form" in rung.pipeline
+        looks = "correct-biases" in rung.pipeline or "closed-form" in rung.pipeline or "equalize" in rung.pipeline
         assert (rung.samples != "none") == looks or rung.kind == "recipe"
 
 
