@@ -28,10 +28,10 @@ def pooled(seed: int, between: str) -> Module:
     kernel = weights((6, 16), seed + 1, low=20)
     if between == "reshape":
         flat = net.emit(nn.Reshape(mean, (1, 16)))
-        last = net.emit(nn.FullyConnected(flat, net.constant(kernel, u8(0.011)), None, element=u8(0.2)))
+        last = net.emit(nn.FullyConnected(flat, net.constant(kernel, u8(0.011)), None, element=u8(0.9)))
     else:
         moved = net.emit(nn.Transpose(mean, (0, 2, 1, 3))) if between == "transpose" else mean
-        last = net.conv(moved, kernel.reshape(6, 1, 1, 16), u8(0.011), u8(0.2), name="last")
+        last = net.conv(moved, kernel.reshape(6, 1, 1, 16), u8(0.011), u8(0.9), name="last")
     return net.finish(last)
 
 
@@ -61,5 +61,5 @@ def test_absorbing_moves_no_channel(seed: int, between: str) -> None:
     scale = centred.graph.outputs[0].value.type.quantization
     assert scale is not None
     # Each mean is rounded on a grid that lies elsewhere; that is noise, and no channel moves as a whole.
-    assert np.abs(difference.reshape(-1, 6).mean(axis=0)).max() <= 0.5 * scale.scale
+    assert np.abs(difference.reshape(-1, 6).mean(axis=0)).max() <= 0.15 * scale.scale
     assert signal_to_noise_db(*results) > 30.0
