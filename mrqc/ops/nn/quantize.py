@@ -85,5 +85,15 @@ class Relabel(Op):
         zero_points = tuple(z + self.zero_point_shift for z in quantization.zero_points)
         zero_points *= count // len(zero_points)
         axis = type_.rank - 1 if len(self.factors) > 1 else quantization.axis
-        products = tuple(scale * factor for scale, factor in zip(scales, factors, strict=True))
+        products = tuple(_product(scale, factor) for scale, factor in zip(scales, factors, strict=True))
         return (type_.with_element(Element(type_.dtype, Quantization(products, zero_points, axis))),)
+
+
+def _product(scale: float, factor: float) -> float:
+    """Return scale times factor; a power of two exactly where only the rounding of the factor is in between."""
+    product = scale * factor
+    mantissa, exponent = math.frexp(product)
+    if not math.isfinite(product) or product == 0.0:
+        return product
+    nearest = math.ldexp(1.0, exponent - 1 if mantissa < 0.75 else exponent)
+    return nearest if abs(product / nearest - 1.0) <= 2.0**-51 else product

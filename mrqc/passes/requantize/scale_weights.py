@@ -22,6 +22,7 @@ from mrqc.passes.requantize.weight_scales import (
     own_scales,
     shift_scales,
 )
+from mrqc.passes.requantize.zero_points import offset_of
 from mrqc.targets import Target
 
 
@@ -41,7 +42,7 @@ class _ScalesWeights(Pass):
             scales = self._scales(layer)
             bits = min(self.target.bias.bits, 32)
             if self.target.bias.shift is None and (len(scales) > 1 or bits < 32):
-                scales = coarse_enough(scales, layer.real_bias() / layer.input_scale, bits)
+                scales = coarse_enough(scales, _bias_reach(layer) / layer.input_scale, bits)
             elements[layer.op.weight.name] = replace(layer.element, quantization=along_channels(scales))
         return edited(module, Edits(elements))
 
@@ -51,6 +52,14 @@ class _ScalesWeights(Pass):
     @abstractmethod
     def _scales(self, layer: LayerForm) -> Real:
         """Return the new scales of a layer's weights."""
+
+
+def _bias_reach(layer: LayerForm) -> Real:
+    """Return the greatest magnitude that each real bias can have, the zero points that it will absorb included."""
+    weights = layer.real_weights()
+    sums = np.abs(weights.reshape(len(weights), -1).sum(axis=1))
+    before, after = abs(offset_of(layer.op.input.type.element)), abs(offset_of(layer.op.element))
+    return np.abs(layer.real_bias()) + before * sums + after
 
 
 @dataclass(frozen=True)
