@@ -1,0 +1,76 @@
+"""Closed-form rounding: what it sees of a layer, and that no single code can be better."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mrqc.ir import FLOAT, TensorType, Value
+from mrqc.numerics import Convolution
+from mrqc.ops import nn
+from mrqc.passes.requantize.least_squares import Positions, Problem, descend, patches, products, solve
+
+
+def error(codes: np.ndarray, wanted: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    difference = codes - wanted
+    return np.einsum("rk,kj,rj->r", difference, moments, difference)
+
+
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 4), own_moments=st.booleans())
+def test_no_change_of_one_code_is_better(seed: int, count: int, own_moments: bool) -> None:
+    generator = np.random.default_rng(seed)
+    seen = generator.normal(size=(20, count)) @ generator.normal(size=(count, count))
+    moments = seen.T @ seen + 1e-3 * np.eye(count)
+    wanted = generator.uniform(-4, 4, (3, count))
+    start = np.clip(np.rint(wanted), -3, 3)
+    used = np.broadcast_to(moments, (3, count, count)) if own_moments else moments
+    found = descend(start, wanted, used, (-3, 3))
+    assert np.array_equal(found, np.rint(found))
+    assert np.all(np.abs(found) <= 3)
+    least = error(found, wanted, moments)
+    assert np.all(least <= error(start, wanted, moments) + 1e-9)
+    for index, step in itertools.product(range(count), (-1, 1)):
+        other = found.copy()
+        other[:, index] = np.clip(other[:, index] + step, -3, 3)
+        assert np.all(least <= error(other, wanted, moments) + 1e-9)
+
+
+@pytest.mark.parametrize(("groups", "depth", "strides"), [(1, 3, (1, 2)), (3, 1, (2, 1))])
+def test_patches_times_weights_are_the_convolution(groups: int, depth: int, strides: tuple[int, int]) -> None:
+    generator = np.random.default_rng(1)
+    weights = generator.integers(-5, 6, (6, 3, 2, depth)).astype(np.float64)
+    images = generator.integers(-5, 6, (2, 7, 8, 3)).astype(np.float32)
+    padding = (1, 0, 1, 1)
+    op = nn.Conv2D(
+        Value("x", TensorType((1, 7, 8, 3), FLOAT)),
+        Value("w", TensorType(weights.shape, FLOAT)),
+        strides=strides,
+        padding=padding,
+        groups=groups,
+    )
+    shape = (2, *op.infer()[0].shape[1:])
+    places = Positions.spread(shape, 10**6)
+    found = products(patches(op, images, places), weights.reshape(6, -1)).reshape(shape)
+    convolution = Convolution(weights, op.window, (7, 8), groups, np.dtype(np.float64))
+    expected = np.empty(shape)
+    for where, sums in convolution.blocks(images.astype(np.float64)):
+        expected[where] = sums
+    assert np.array_equal(found, expected)
+
+
+def test_codes_that_are_exact_are_left_alone() -> None:
+    generator = np.random.default_rng(2)
+    seen = generator.normal(size=(200, 1, 5)).astype(np.float32)
+    weights = generator.integers(-9, 10, (4, 5)).astype(np.float64)
+    weights[2] += 0.4
+    problem = Problem(seen, products(seen, weights), None, weights, np.ones(4), 1e-3, (-127, 127))
+    codes = solve(problem, np.array([2]))
+    assert np.array_equal(codes[[0, 1, 3]], weights[[0, 1, 3]])
+    nearest = products(seen, problem.nearest()[[2]])
+    solved = products(seen, codes[[2]])
+    wanted = products(seen, weights[[2]])
+    assert np.var(solved - wanted) <= np.var(nearest - wanted) + 1e-6
