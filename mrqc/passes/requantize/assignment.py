@@ -117,7 +117,7 @@ def _costs(demand: Demand, scales: NDArray[np.float64]) -> NDArray[np.float64]:
     if demand.preferred is None:
         return costs
     hit = np.abs(np.log2(scales / demand.preferred)) <= 0.5 / BINS
-    return np.where(hit, 0.0, math.inf if demand.required else costs)
+    return np.where(hit & (costs < math.inf), 0.0, math.inf if demand.required else costs)
 
 
 def _allow_shifts(

@@ -50,7 +50,9 @@ class Demand:
     @property
     def least_scale(self) -> float:
         """The scale to start from: the preferred one, else the least that clips nothing."""
-        return self.preferred or self.storage.least_scale(self.range)
+        if self.preferred is not None and (self.required or self.storage.has_zero(self.preferred)):
+            return self.preferred
+        return self.storage.least_scale(self.range)
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,14 @@ class Storage:
 
     def least_scale(self, range_: ActivationRange) -> float:
         """Return the least scale that clips nothing of a range (min-max, docs/requantization.md equation 3)."""
+        if self.zero is Zero.FIXED:
+            high, low = range_.high, range_.low
+        elif self.offset is not None:
+            # Zero itself is one of the codes, even where no value comes near it: its code is the zero point.
+            high, low = max(range_.high, 0.0) + self.offset, min(range_.low, 0.0) + self.offset
+        else:
+            high = low = 0.0
         if self.zero is Zero.FIXED or self.offset is not None:
-            high, low = range_.high + (self.offset or 0.0), range_.low + (self.offset or 0.0)
             span = max(high / self.maximum if self.maximum else 0.0, low / self.minimum if self.minimum else 0.0)
         else:
             span = (max(range_.high, 0.0) - min(range_.low, 0.0)) / (self.maximum - self.minimum)
@@ -86,4 +92,13 @@ class Storage:
         # At a given offset it is the zero of a ReLU that would be cut off, and that is where most values are.
         margin = 1.0 if one_sided and self.offset is not None else CLIP_MARGIN
         clipped = np.maximum(0.0, margin - scales / self.least_scale(range_))
-        return scales**2 / 12.0 / sigma**2 + price * clipped
+        costs = scales**2 / 12.0 / sigma**2 + price * clipped
+        return np.where(self.has_zero(scales), costs, np.inf)
+
+    def has_zero(self, scales: NDArray[np.float64] | float) -> NDArray[np.bool_]:
+        """Whether real zero is a code at each of ``scales``.
+
+        One that is not would shift the tensor against those that its offset comes from.
+        """
+        zeros = np.rint((self.offset or 0.0) / np.asarray(scales))
+        return (zeros >= self.minimum) & (zeros <= self.maximum)
