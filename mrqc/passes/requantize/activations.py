@@ -31,11 +31,6 @@ class ActivationRange:
         """Return the smallest interval that holds both."""
         return ActivationRange(min(self.low, other.low), max(self.high, other.high))
 
-    @property
-    def middle(self) -> float:
-        """What has to be added so that 0 lies in the middle."""
-        return -0.5 * (min(self.low, 0.0) + max(self.high, 0.0))
-
 
 _PASSING = (
     nn.Reshape,

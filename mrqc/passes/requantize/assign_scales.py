@@ -10,6 +10,7 @@ from mrqc.ir.graph import Module
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.activations import activation_ranges
 from mrqc.passes.requantize.assignment import Contraction, joint_scales
+from mrqc.passes.requantize.distribution import distributions
 from mrqc.passes.requantize.form import Edits, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
 from mrqc.targets import Target
@@ -40,7 +41,7 @@ class AssignScales(CalibratedPass):
         """
         ranges = {value.name: range_ for value, range_ in activation_ranges(teacher.module).items()}
         own = {value.name: value.type.element for value in teacher.module.graph.values()}
-        plan = ActivationPlan.of(module, self.target, ranges, own)
+        plan = ActivationPlan.of(module, self.target, ranges, own, seen=distributions(teacher))
         is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
         if not is_joint:
             return edited(module, Edits(plan.elements(plan.least_scales())))

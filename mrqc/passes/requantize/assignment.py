@@ -110,7 +110,7 @@ def _best_octave(demand: Demand, scales: NDArray[np.float64]) -> tuple[NDArray[n
 
 def _costs(demand: Demand, scales: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the cost of each of ``scales``; those within half a bin of the preferred one count as it."""
-    costs = demand.storage.costs(demand.range, scales)
+    costs = demand.costs(scales)
     if demand.power_of_two:
         exponents = np.log2(scales)
         costs = np.where(np.abs(exponents - np.rint(exponents)) <= 0.5 / BINS, costs, math.inf)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from mrqc.ir.op import Value
 from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
+from mrqc.passes.requantize.distribution import Distribution
+from mrqc.passes.requantize.form import Real
 from mrqc.passes.requantize.labels import fixed_groups
 from mrqc.passes.requantize.storage import Storage, Zero
 from mrqc.passes.requantize.zero_points import (
@@ -39,6 +42,7 @@ class Demand:
         preferred: A scale at which nothing is lost or that is required, if there is one.
         required: Whether no other than the preferred scale will do.
         power_of_two: Whether no label can be put on its codes but the scale itself, and that is a power of two.
+        seen: What values its members take, as far as there are data.
     """
 
     range: ActivationRange
@@ -46,6 +50,15 @@ class Demand:
     preferred: float | None = None
     required: bool = False
     power_of_two: bool = False
+    seen: tuple[Distribution, ...] = ()
+
+    def costs(self, scales: Real) -> Real:
+        """Return what its members lose at each of ``scales``: noise over signal power, infinite where zero is lost."""
+        if not self.seen:
+            return self.storage.costs(self.range, scales)
+        low, high = self.storage.interval(self.range, scales)
+        losses = sum(one.errors(scales, low, high) for one in self.seen) / len(self.seen)
+        return np.where(self.storage.has_zero(scales), losses, np.inf)
 
     @property
     def least_scale(self) -> float:
@@ -77,6 +90,7 @@ class ActivationPlan:
         ranges: Mapping[str, ActivationRange],
         own: Mapping[str, Element],
         centre: bool | None = None,
+        seen: Mapping[str, Distribution] = MappingProxyType({}),
     ) -> ActivationPlan:
         """Return the plan of a module.
 
@@ -86,6 +100,7 @@ class ActivationPlan:
             ranges: The real range of activations by name; the module's own elements and clamps cut it.
             own: Elements of the original model, by name.
             centre: Whether zero points may be absorbed by biases; None keeps to the groups that have one.
+            seen: What values activations take, by name.
 
         Raises:
             TargetError: Ties of scales that contradict each other.
@@ -106,7 +121,8 @@ class ActivationPlan:
         demands: list[Demand] = []
         for index, (members, joint) in enumerate(zip(groups.members, joints, strict=True)):
             storage = _storage(target, joint, index in absorbed.groups)
-            demand = Demand(joint, storage, power_of_two=index in fixed)
+            known = tuple(seen[value.name] for value in members if value.name in seen)
+            demand = Demand(joint, storage, power_of_two=index in fixed, seen=known)
             if index in softmaxes:
                 demand = replace(demand, preferred=_softmax_scale(storage), required=True)
             else:
@@ -184,7 +200,7 @@ class _Offsets:
         demand = self.demands[self._group_of[value]]
         if demand.storage.zero is not Zero.CENTRED:
             return 0.0
-        return demand.range.middle if demand.storage.offset is None else demand.storage.offset
+        return demand.storage.middle(demand.range) if demand.storage.offset is None else demand.storage.offset
 
     def _fix(self, value: Value, offset: float) -> None:
         group = self._group_of[value]

@@ -12,6 +12,8 @@ from mrqc.ir.dtype import DType
 from mrqc.ir.types import Element
 from mrqc.passes.requantize.activations import CLIP_MARGIN, ActivationRange
 
+Real = NDArray[np.float64]
+
 
 class Zero(StrEnum):
     """Where the code of real zero may lie."""
@@ -57,18 +59,32 @@ class Storage:
             span = (max(range_.high, 0.0) - min(range_.low, 0.0)) / (self.maximum - self.minimum)
         return span if span > 0 else 1.0 / self.maximum
 
+    def middle(self, range_: ActivationRange) -> float:
+        """Return the offset at which a range fills all codes: that of a range that has them already is its own."""
+        low, high = min(range_.low, 0.0), max(range_.high, 0.0)
+        return (high * self.minimum - low * self.maximum) / (self.maximum - self.minimum)
+
     def zero_point(self, range_: ActivationRange, scale: float) -> int:
         """Return the code of zero at which a range lies in the middle of the codes."""
+        return int(self._zero_points(range_, np.float64(scale)))
+
+    def _zero_points(self, range_: ActivationRange, scales: Real) -> Real:
         if self.zero is Zero.FIXED:
-            return 0
-        if self.offset is not None:
-            return int(np.clip(np.rint(self.offset / scale), self.minimum, self.maximum))
+            return np.zeros_like(scales)
         low, high = min(range_.low, 0.0), max(range_.high, 0.0)
-        # The zero of a ReLU is the end of the codes: whatever is cut off or left over is at the other end.
-        if low == 0.0 or high == 0.0:
-            return self.minimum if low == 0.0 else self.maximum
-        middle = 0.5 * (self.minimum + self.maximum) - 0.5 * (low + high) / scale
-        return int(np.clip(np.rint(middle), self.minimum, self.maximum))
+        if self.offset is not None:
+            wanted = self.offset / scales
+        elif low == 0.0 or high == 0.0:
+            # The zero of a ReLU is the end of the codes: whatever is cut off or left over is at the other end.
+            wanted = np.full_like(scales, self.minimum if low == 0.0 else self.maximum)
+        else:
+            wanted = 0.5 * (self.minimum + self.maximum) - 0.5 * (low + high) / scales
+        return np.clip(np.rint(wanted), self.minimum, self.maximum)
+
+    def interval(self, range_: ActivationRange, scales: Real) -> tuple[Real, Real]:
+        """Return the least and the greatest real value at each of ``scales``."""
+        zeros = self._zero_points(range_, scales)
+        return (self.minimum - zeros) * scales, (self.maximum - zeros) * scales
 
     def element(self, range_: ActivationRange, scale: float) -> Element:
         """Return the element of a tensor of that range at a scale."""
@@ -80,7 +96,7 @@ class Storage:
             return self.minimum - 1 <= low and high <= self.maximum + 1
         return high - low <= self.maximum - self.minimum
 
-    def costs(self, range_: ActivationRange, scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    def costs(self, range_: ActivationRange, scales: Real) -> Real:
         """Return the cost of each of ``scales``: rounding noise over signal power, and a price for clipped range.
 
         One-sided ranges (ReLU) are taken to have their power at a sixth of the range and clip hard, because a clamp
@@ -95,7 +111,7 @@ class Storage:
         costs = scales**2 / 12.0 / sigma**2 + price * clipped
         return np.where(self.has_zero(scales), costs, np.inf)
 
-    def has_zero(self, scales: NDArray[np.float64] | float) -> NDArray[np.bool_]:
+    def has_zero(self, scales: Real | float) -> NDArray[np.bool_]:
         """Whether real zero is a code at each of ``scales``.
 
         One that is not would shift the tensor against those that its offset comes from.
