@@ -10,7 +10,7 @@ from mrqc.ir.graph import Module
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.activations import activation_ranges
 from mrqc.passes.requantize.assignment import Contraction, joint_scales
-from mrqc.passes.requantize.distribution import distributions
+from mrqc.passes.requantize.distribution import distributions, weighed_grids
 from mrqc.passes.requantize.form import Edits, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
 from mrqc.targets import Target
@@ -41,15 +41,17 @@ class AssignScales(CalibratedPass):
         """
         ranges = {value.name: range_ for value, range_ in activation_ranges(teacher.module).items()}
         own = {value.name: value.type.element for value in teacher.module.graph.values()}
-        plan = ActivationPlan.of(module, self.target, ranges, own, seen=distributions(teacher))
+        seen = distributions(teacher)
+        plan = ActivationPlan.of(module, self.target, ranges, own, seen=seen)
         is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
         if not is_joint:
             return edited(module, Edits(plan.elements(plan.least_scales())))
+        grids = weighed_grids(module, seen)
         contractions = [
             Contraction(
                 layer.op.input,
                 layer.statement.result,
-                layer.grid,
+                grids[layer.name],
                 self.target.weight.is_per_channel_for(layer.op.mnemonic),
             )
             for layer in layers_of(module)

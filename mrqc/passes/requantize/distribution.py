@@ -1,16 +1,18 @@
-"""What values an activation takes, as far as the choice of its scale goes."""
+"""What values activations take, as far as the choice of scales goes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrqc.calibration import CodeHistogram, Teacher, ValueStatistics
-
-Real = NDArray[np.float64]
+from mrqc.ir.graph import Module
+from mrqc.ops import nn
+from mrqc.passes.requantize.form import LayerForm, Real, layers_of
+from mrqc.passes.requantize.weights import WeightGrid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,3 +94,44 @@ def _ends_of_channels(histogram: CodeHistogram) -> Real:
         return np.zeros(len(totals))
     return (histogram.rows[:, seen[0]] + histogram.rows[:, seen[-1]]) / totals
 
+
+
+def weighed_grids(module: Module, seen: Mapping[str, Distribution]) -> dict[str, WeightGrid]:
+    """Return the weights of each layer, by name, where errors count as much noise as they make in its results.
+
+    An error of one weight adds the variance of what it is multiplied by, and only to results that no clamp hides; all
+    is measured against the mean variance of a result (docs/requantization.md equation 8). Covariances are left out: a
+    table for each scale would need all of them.
+
+    Args:
+        module: In the form of re-quantization.
+        seen: What values the original's activations take; layers without are weighed by their weights alone.
+    """
+    sources = _sources(module)
+    grids: dict[str, WeightGrid] = {}
+    for layer in layers_of(module):
+        grid, before, after = layer.grid, seen.get(sources[layer.op.input.name]), seen.get(layer.name)
+        if before is not None and after is not None and (weighing := _weighing(layer, before, after)) is not None:
+            grid = replace(grid, weighing=weighing)
+        grids[layer.name] = grid
+    return grids
+
+
+def _weighing(layer: LayerForm, before: Distribution, after: Distribution) -> Real | None:
+    shape = layer.op.weight.type.shape
+    outputs, depth = shape[0], shape[-1]
+    groups = 1 if isinstance(layer.op, nn.FullyConnected) else layer.op.groups
+    if len(before.variances) != groups * depth or len(after.active) != outputs:
+        return None
+    of_inputs = before.variances.reshape(groups, 1, depth).repeat(outputs // groups, axis=1).reshape(outputs, depth)
+    counted = of_inputs * after.active[:, None] / after.power
+    return np.broadcast_to(counted.reshape(outputs, *(1,) * (len(shape) - 2), depth), shape)
+
+
+def _sources(module: Module) -> dict[str, str]:
+    """Return, for each value, the name of that whose channels it has: its own, or what a pad was put around."""
+    names = {value.name: value.name for value in module.graph.values()}
+    for statement in module.graph.statements:
+        if isinstance(statement.op, nn.Pad | nn.Quantize | nn.Relabel):
+            names[statement.result.name] = names[statement.op.input.name]
+    return names

@@ -8,11 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from mrqc.calibration import Teacher
 from mrqc.ir.data import Data
 from mrqc.ir.graph import Module
 from mrqc.ir.types import Element
 from mrqc.ops import nn
-from mrqc.passes.definition import Exactness, Pass
+from mrqc.passes.definition import CalibratedPass, Exactness
+from mrqc.passes.requantize.distribution import distributions, weighed_grids
 from mrqc.passes.requantize.form import Edits, LayerForm, Real, along_channels, edited, float_constant, layers_of
 from mrqc.passes.requantize.weight_scales import (
     better_scales,
@@ -22,24 +24,26 @@ from mrqc.passes.requantize.weight_scales import (
     own_scales,
     shift_scales,
 )
+from mrqc.passes.requantize.weights import WeightGrid
 from mrqc.passes.requantize.zero_points import offset_of
 from mrqc.targets import Target
 
 
 @dataclass(frozen=True)
-class _ScalesWeights(Pass):
+class _ScalesWeights(CalibratedPass):
     """Gives the rounding of each layer's weights another scale."""
 
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
 
-    def __call__(self, module: Module) -> Module:
+    def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with new weight scales."""
         elements: dict[str, Element] = {}
+        grids = weighed_grids(module, distributions(teacher))
         for layer in layers_of(module):
             if layer.rounding is None or not self.target.weight.symmetric:
                 continue
-            scales = self._scales(layer)
+            scales = self._scales(layer, grids[layer.name])
             bits = min(self.target.bias.bits, 32)
             if self.target.bias.shift is None and (len(scales) > 1 or bits < 32):
                 scales = coarse_enough(scales, _bias_reach(layer) / layer.input_scale, bits)
@@ -50,7 +54,7 @@ class _ScalesWeights(Pass):
         return self.target.weight.is_per_channel_for(layer.op.mnemonic)
 
     @abstractmethod
-    def _scales(self, layer: LayerForm) -> Real:
+    def _scales(self, layer: LayerForm, grid: WeightGrid) -> Real:
         """Return the new scales of a layer's weights."""
 
 
@@ -74,9 +78,8 @@ class CorrectWeights(_ScalesWeights):
     name: ClassVar[str] = "correct-weights"
     summary: ClassVar[str] = "keep the grid that the file's weights are on"
 
-    def _scales(self, layer: LayerForm) -> Real:
+    def _scales(self, layer: LayerForm, grid: WeightGrid) -> Real:
         scheme, per_channel = self.target.weight, self._per_channel(layer)
-        grid = layer.grid
         options = [own_scales(grid, per_channel), min_max_scales(layer.real_weights(), scheme, per_channel)]
         return better_scales(grid, options, scheme, per_channel)
 
@@ -97,10 +100,10 @@ class FoldRoundingError(_ScalesWeights):
     summary: ClassVar[str] = "make every multiplier a power of two by the scale of the weights"
     fold: bool = True
 
-    def __call__(self, module: Module) -> Module:
+    def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with weight scales at which every multiplier is a power of two."""
         if self.fold or not self.target.requantize.only_shifts:
-            return super().__call__(module)
+            return super().run(module, teacher)
         return self._relabelled(module)
 
     def _relabelled(self, module: Module) -> Module:
@@ -109,7 +112,7 @@ class FoldRoundingError(_ScalesWeights):
         for layer in layers_of(module):
             if layer.rounding is None:
                 continue
-            scales = self._scales(layer)
+            scales = self._scales(layer, layer.grid)
             factors = scales / layer.weight_scales
             element = replace(layer.element, quantization=along_channels(scales))
             assert layer.element.quantization is not None
@@ -121,7 +124,7 @@ class FoldRoundingError(_ScalesWeights):
                 constants[layer.bias.result.name] = float_constant(layer.real_bias() * factors)
         return edited(module, Edits(elements, constants=constants))
 
-    def _scales(self, layer: LayerForm) -> Real:
+    def _scales(self, layer: LayerForm, grid: WeightGrid) -> Real:
         if not self.target.requantize.only_shifts:
             return layer.weight_scales
         ratio = layer.output_scale / layer.input_scale
@@ -139,8 +142,8 @@ class ClipWeights(_ScalesWeights):
     name: ClassVar[str] = "clip-weights"
     summary: ClassVar[str] = "choose the scale of weights by error, saturating outliers"
 
-    def _scales(self, layer: LayerForm) -> Real:
+    def _scales(self, layer: LayerForm, grid: WeightGrid) -> Real:
         scheme, per_channel = self.target.weight, self._per_channel(layer)
         if self.target.requantize.only_shifts:
-            return shift_scales(layer.grid, layer.output_scale / layer.input_scale, scheme, per_channel)
-        return free_scales(layer.grid, scheme, per_channel)
+            return shift_scales(grid, layer.output_scale / layer.input_scale, scheme, per_channel)
+        return free_scales(grid, scheme, per_channel)

@@ -26,6 +26,8 @@ Array: TypeAlias = NDArray[Any]
 
 SLICE = 8
 """Samples that run at a time. Fixed, so that nothing depends on how samples are batched elsewhere."""
+_TIES = 1e-3
+"""Share of results that may differ because of the precision of sums."""
 
 
 class _Progress:
@@ -72,6 +74,7 @@ class LayerSamples:
         original_output: Codes of the original's result.
         scaled: What the channels of activations are multiplied by, other than in the original.
         sums: Real values of the layer's result before clamp and rounding, as it stands.
+        codes: Its result in codes, as it stands.
     """
 
     layer: LayerForm
@@ -81,6 +84,7 @@ class LayerSamples:
     original_output: Array | None
     scaled: Mapping[str, Real]
     sums: Callable[[], Array]
+    codes: Callable[[], Array]
 
     def real_input(self) -> NDArray[np.float32]:
         """Return the real input of the layer, all samples."""
@@ -95,6 +99,28 @@ class LayerSamples:
         if source.name in self.scaled:
             found *= self.scaled[source.name].astype(np.float32)
         return found
+
+    def is_exact(self) -> bool:
+        """Whether the layer's results, rounded, are the original's: then no change of a constant makes them better.
+
+        Sums are in single precision here, so that a few of the results may fall on the other side of a tie.
+        """
+        assert self.original is not None
+        assert self.original_output is not None
+        mine, theirs = self.layer.op.element, self.original.result.type
+        if mine.quantization is None or theirs.quantization is None or self.layer.name in self.scaled:
+            return False
+        if mine.quantization.scales != theirs.quantization.scales:
+            return False
+        shift = np.subtract(mine.quantization.zero_points, theirs.quantization.zero_points)
+        codes = self.codes()
+        if codes.shape != self.original_output.shape:
+            return False
+        different = sum(
+            np.count_nonzero(codes[first : first + SLICE] != self.original_output[first : first + SLICE] + shift)
+            for first in range(0, len(codes), SLICE)
+        )
+        return int(different) <= _TIES * codes.size
 
     def target(self, positions: NDArray[np.int64]) -> Real:
         """Return the original's real results at some positions, ``[positions, channels]``, at the scale here."""
@@ -187,10 +213,14 @@ class _Walk:
             self.original.values.get(layer.name),
             self._scaled,
             lambda: self._layer_sums(layer.statement),
+            lambda: self._encoded(layer.statement, self._layer_sums(layer.statement)),
         )
 
     def replace_constants(self, layer: LayerForm, constants: Mapping[str, nn.Constant]) -> None:
         """Put new constants of a layer in force."""
+        if not constants:
+            # Nothing changes: the exact results are worth computing, sums in single precision are off at ties.
+            self._sums = None
         for operand in layer.op.operands[1:]:
             if operand.name not in constants:
                 continue
@@ -215,12 +245,16 @@ class _Walk:
         if self._sums is None:
             result = self.student.run(statement)
         else:
-            op = cast(Any, statement.op)
-            grid = Grid(op.element, self._sums.ndim, op.clamp)
-            slices = (self._sums[first : first + SLICE] for first in range(0, len(self._sums), SLICE))
-            result = np.concatenate([grid.encode(part / grid.unit) for part in slices])
+            result = self._encoded(statement, self._sums)
             self._sums = None
         self.student.values[statement.result.name] = result
+
+    @staticmethod
+    def _encoded(statement: Statement, sums: Array) -> Array:
+        op = cast(Any, statement.op)
+        grid = Grid(op.element, sums.ndim, op.clamp)
+        slices = (sums[first : first + SLICE] for first in range(0, len(sums), SLICE))
+        return np.concatenate([grid.encode(part / grid.unit) for part in slices])
 
     def release(self, index: int) -> None:
         """Give up what nothing needs after the statement of that index."""

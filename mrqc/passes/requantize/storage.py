@@ -66,7 +66,7 @@ class Storage:
 
     def zero_point(self, range_: ActivationRange, scale: float) -> int:
         """Return the code of zero at which a range lies in the middle of the codes."""
-        return int(self._zero_points(range_, np.float64(scale)))
+        return int(self._zero_points(range_, np.array([scale]))[0])
 
     def _zero_points(self, range_: ActivationRange, scales: Real) -> Real:
         if self.zero is Zero.FIXED:
