@@ -24,6 +24,7 @@ from mrqc.ir.text import parse_module, print_module
 from mrqc.ir.types import FLOAT
 from mrqc.ops import OPS_BY_MNEMONIC, nn
 from mrqc.passes import (
+    AlignScales,
     Instruments,
     LowerToInt,
     Pass,
@@ -238,7 +239,7 @@ def _pipeline(target: Target, io: InputOutput, passes: str | None, recipe: str |
 
 
 def _with_io(pass_: Pass, io: InputOutput) -> Pass:
-    return replace(pass_, io=io) if isinstance(pass_, Symmetrize) and io != "target" else pass_
+    return replace(pass_, io=io) if isinstance(pass_, Symmetrize | AlignScales) and io != "target" else pass_
 
 
 def _run(

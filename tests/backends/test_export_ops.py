@@ -22,7 +22,7 @@ from mrqc.testing import inputs_for, op_modules
 WRITTEN = tuple(op for op in NN_OPS if op is not nn.Constant)
 EXAMPLES = 12
 
-NOT_IN_TFLITE = (nn.HardSigmoid, nn.Relabel)
+NOT_IN_TFLITE = (nn.HardSigmoid,)
 """Ops that no operator of the format stands for."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,21 +30,27 @@ def export_clip(op: Op, site: Site) -> None:
 
 @ONNX_EXPORTS.register(nn.Softmax)
 def export_softmax(op: Op, site: Site) -> None:
-    """``Softmax`` or ``QLinearSoftmax`` over the last axis; another beta than 1 is a factor in front."""
+    """``Softmax`` or ``QLinearSoftmax`` over the last axis; beta is part of the scale, or multiplies floats."""
     assert isinstance(op, nn.Softmax)
-    layout = Layout.LOGICAL
-    if op.beta != 1.0:
-        beta = site.writer.initializer("beta", np.array(op.beta, np.float32))
-        site.define(
-            site.node("Softmax", [site.node("Mul", [site.writer.real(op.input, layout), beta])], axis=-1), layout
-        )
+    layout, quantization = Layout.LOGICAL, op.input.type.quantization
+    if quantization is None:
+        real = site.writer.real(op.input, layout)
+        if op.beta != 1.0:
+            real = site.node("Mul", [real, site.writer.initializer("beta", np.array(op.beta, np.float32))])
+        site.define(site.node("Softmax", [real], axis=-1), layout)
         return
+    stretched = replace(quantization, scales=tuple(scale * op.beta for scale in quantization.scales))
+    label = site.writer.quantization(op.input.name, stretched, op.input.type.dtype)
+    codes = [site.writer.codes(op.input, layout), *label]
     if site.uses_qoperator(op.input):
-        inputs = [*site.codes_and_quantization(op.input, layout), *site.quantization_of(site.result)]
         # The attribute says which of the operator's two meanings is wanted; from 13 on it is one axis.
+        inputs = [*codes, *site.quantization_of(site.result)]
         site.define_codes(site.node("QLinearSoftmax", inputs, MICROSOFT, axis=-1, opset=13), layout)
         return
-    site.define(site.node("Softmax", [site.writer.real(op.input, layout)], axis=-1), layout)
+    real = site.writer.real(op.input, layout)
+    if op.beta != 1.0:
+        real = site.node("DequantizeLinear", codes, axis=quantization.axis)
+    site.define(site.node("Softmax", [real], axis=-1), layout)
 
 
 @ONNX_EXPORTS.register(nn.LogSoftmax)

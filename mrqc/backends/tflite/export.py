@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from mrqc.backends.tflite import activation, contraction, elementwise, layout, moves, normalization, pooling, reduction
+from mrqc.backends.tflite import (
+    activation,
+    contraction,
+    elementwise,
+    layout,
+    moves,
+    normalization,
+    pooling,
+    reduction,
+    relabel,
+)
 from mrqc.backends.tflite.biases import with_sums_as_biases
 from mrqc.backends.tflite.file import FileRecord
 from mrqc.backends.tflite.hybrid import has_asymmetric_inputs, with_codes_as_weights
@@ -12,7 +22,7 @@ from mrqc.errors import Diagnostic, RefusalError, TargetError
 from mrqc.ir import DType, Module, Output, Statement, TensorType
 from mrqc.ops import NN_OPS, nn
 
-_RULE_MODULES = (activation, contraction, elementwise, layout, moves, normalization, pooling, reduction)
+_RULE_MODULES = (activation, contraction, elementwise, layout, moves, normalization, pooling, reduction, relabel)
 TFLITE_EXPORTS.seal(NN_OPS)
 
 

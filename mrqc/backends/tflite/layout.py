@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
-from mrqc.errors import RefusalError
 from mrqc.ir import Op
 from mrqc.ops import nn
 
@@ -42,10 +41,3 @@ def export_dequantize(op: Op, site: Site) -> None:
     """``DEQUANTIZE``."""
     assert isinstance(op, nn.Dequantize)
     site.finish("DEQUANTIZE", [site.operand(op.input)], Options("DequantizeOptions"))
-
-
-@TFLITE_EXPORTS.register(nn.Relabel)
-def refuse_relabel(op: Op, site: Site) -> None:
-    """Refuse: a tensor has one scale, for those who write it and those who read it."""
-    del site
-    raise RefusalError(f"{op.mnemonic}: TFLite has no such operator, one that reads codes at another scale")

@@ -11,6 +11,8 @@ from mrqc.ir.op import Op, Value
 from mrqc.ir.quantization import Quantization
 from mrqc.ir.types import FLOAT, Element, TensorType
 
+_SINGLE_PRECISION = 24
+
 
 @dataclass(frozen=True)
 class Quantize(Op):
@@ -90,10 +92,13 @@ class Relabel(Op):
 
 
 def _product(scale: float, factor: float) -> float:
-    """Return scale times factor; a power of two exactly where only the rounding of the factor is in between."""
+    """Return scale times factor; a number of single precision where only the rounding of the factor is in between.
+
+    Labels that are meant to be powers of two, or to have few significant bits, come out exactly.
+    """
     product = scale * factor
-    mantissa, exponent = math.frexp(product)
     if not math.isfinite(product) or product == 0.0:
         return product
-    nearest = math.ldexp(1.0, exponent - 1 if mantissa < 0.75 else exponent)
+    mantissa, exponent = math.frexp(product)
+    nearest = math.ldexp(round(math.ldexp(mantissa, _SINGLE_PRECISION)), exponent - _SINGLE_PRECISION)
     return nearest if abs(product / nearest - 1.0) <= 2.0**-51 else product

@@ -75,7 +75,9 @@ class Requantize(CalibratedPass):
     def passes(self) -> tuple[Pass, ...]:
         """The passes that this one stands for."""
         passes = parse_passes(RECIPES[self.recipe], STEPS, self.target)
-        return tuple(replace(pass_, io=self.io) if isinstance(pass_, Symmetrize) else pass_ for pass_ in passes)
+        return tuple(
+            replace(pass_, io=self.io) if isinstance(pass_, Symmetrize | AlignScales) else pass_ for pass_ in passes
+        )
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module in the target's scheme."""
