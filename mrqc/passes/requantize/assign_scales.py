@@ -22,16 +22,17 @@ class AssignScales(CalibratedPass):
 
     Attributes:
         target: Its multipliers decide what ``auto`` is.
-        method: ``min-max``: nothing is clipped. ``joint``: all together, so that every multiplier can be a power of
-            two at the least cost to activations and weights (docs/requantization.md equations 6 to 8). ``auto``:
-            ``joint`` where the target only shifts, else ``min-max``.
+        method: ``min-max``: nothing is clipped. ``error``: each tensor by itself at the least error, clipping included.
+            ``joint``: all together, so that every multiplier can be a power of two at the least cost to activations
+            and weights (docs/requantization.md equations 6 to 8). ``auto``: ``joint`` where the target only shifts,
+            else ``error``.
     """
 
     name: ClassVar[str] = "assign-scales"
     summary: ClassVar[str] = "choose the scales of activations, jointly where multipliers are powers of two"
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
-    method: Literal["auto", "min-max", "joint"] = "auto"
+    method: Literal["auto", "min-max", "error", "joint"] = "auto"
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module at the new scales.
@@ -45,7 +46,9 @@ class AssignScales(CalibratedPass):
         plan = ActivationPlan.of(module, self.target, ranges, own, seen=seen)
         is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
         if not is_joint:
-            return edited(module, Edits(plan.elements(plan.least_scales())))
+            is_min_max = self.method == "min-max"
+            scales = plan.least_scales() if is_min_max else plan.scales_of_least_error(own)
+            return edited(module, Edits(plan.elements(scales)))
         grids = weighed_grids(module, seen)
         contractions = [
             Contraction(

@@ -54,14 +54,14 @@ class Distribution:
             1.0 - _ends_of_channels(histogram),
         )
 
-    def errors(self, scales: Real, low: Real, high: Real) -> Real:
+    def errors(self, scales: Real, low: Real, high: Real, *, rounded: bool = True) -> Real:
         """Return the squared error over the power at each of ``scales``, whose codes reach from ``low`` to ``high``.
 
         Rounding adds ``s^2 / 12`` where a value is not at an end of its clamp, and what lies outside is cut off
-        (docs/requantization.md equation 7).
+        (docs/requantization.md equation 7). Values that are codes of the same grid already are not ``rounded``.
         """
         beyond = np.clip(self.values, low[..., None], high[..., None]) - self.values
-        return (self.inside * scales**2 / 12.0 + beyond**2 @ self.shares) / self.power
+        return (rounded * self.inside * scales**2 / 12.0 + beyond**2 @ self.shares) / self.power
 
 
 def distributions(teacher: Teacher) -> Mapping[str, Distribution]:

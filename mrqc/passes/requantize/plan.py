@@ -31,6 +31,9 @@ from mrqc.passes.requantize.zero_points import (
 )
 from mrqc.targets import Target
 
+_SHRINKING = np.exp2(-np.arange(0, 65) / 32)
+"""Scales that are tried, from the one that clips nothing down by two octaves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
@@ -52,12 +55,13 @@ class Demand:
     power_of_two: bool = False
     seen: tuple[Distribution, ...] = ()
 
-    def costs(self, scales: Real) -> Real:
+    def costs(self, scales: Real, *, rounded: bool = True) -> Real:
         """Return what its members lose at each of ``scales``: noise over signal power, infinite where zero is lost."""
-        if not self.seen:
-            return self.storage.costs(self.range, scales)
-        low, high = self.storage.interval(self.range, scales)
-        losses = sum(one.errors(scales, low, high) for one in self.seen) / len(self.seen)
+        if self.seen:
+            low, high = self.storage.interval(self.range, scales)
+            losses = sum(one.errors(scales, low, high, rounded=rounded) for one in self.seen) / len(self.seen)
+        else:
+            losses = self.storage.costs(self.range, scales, rounded=rounded)
         return np.where(self.storage.has_zero(scales), losses, np.inf)
 
     @property
@@ -142,6 +146,24 @@ class ActivationPlan:
     def least_scales(self) -> list[float]:
         """Return the scale of each group where nothing is clipped."""
         return [demand.least_scale for demand in self.demands]
+
+    def scales_of_least_error(self, own: Mapping[str, Element]) -> list[float]:
+        """Return, for each group by itself, the scale at which it loses least.
+
+        On the grid that a member has in the original nothing is rounded a second time, and where a zero point moves
+        that by a few codes, clipping these costs less than a coarser grid (docs/requantization.md equation 7).
+        """
+        found: list[float] = []
+        for demand, members in zip(self.demands, self.groups.members, strict=True):
+            if demand.required or demand.least_scale == demand.preferred:
+                found.append(demand.least_scale)
+                continue
+            kept = sorted({scale for value in members if (scale := _scale_of(own.get(value.name))) is not None})
+            others = demand.least_scale * _SHRINKING
+            options = np.array([*kept, *others])
+            costs = np.concatenate([demand.costs(np.array(kept), rounded=False), demand.costs(others)])
+            found.append(float(options[int(np.argmin(costs))]))
+        return found
 
     def elements(self, scales: Sequence[float]) -> dict[str, Element]:
         """Return the element of each activation, by name, at the scales of the groups."""
@@ -248,6 +270,11 @@ def _softmax_scale(storage: Storage) -> float:
     if storage.dtype is DType.I16:
         return 2.0**-15
     return 2.0**-7 if storage.zero is Zero.FIXED and storage.dtype is DType.I8 else 2.0**-8
+
+
+def _scale_of(element: Element | None) -> float | None:
+    quantization = None if element is None else element.quantization
+    return quantization.scale if quantization is not None and quantization.is_per_tensor else None
 
 
 def _lossless_scale(element: Element | None, storage: Storage) -> float | None:

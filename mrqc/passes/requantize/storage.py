@@ -96,11 +96,16 @@ class Storage:
             return self.minimum - 1 <= low and high <= self.maximum + 1
         return high - low <= self.maximum - self.minimum
 
-    def costs(self, range_: ActivationRange, scales: Real) -> Real:
+    def costs(self, range_: ActivationRange, scales: Real, *, rounded: bool = True) -> Real:
         """Return the cost of each of ``scales``: rounding noise over signal power, and a price for clipped range.
 
         One-sided ranges (ReLU) are taken to have their power at a sixth of the range and clip hard, because a clamp
         sits where many values are; two-sided ones at an eighth, and clip softly (docs/requantization.md equation 7).
+
+        Args:
+            range_: What is to be stored.
+            scales: The candidates.
+            rounded: Whether values are rounded, and not codes of the same grid already.
         """
         one_sided = range_.low >= 0 or range_.high <= 0
         reach = max(range_.high, -range_.low) or 1.0
@@ -108,8 +113,7 @@ class Storage:
         # At a given offset it is the zero of a ReLU that would be cut off, and that is where most values are.
         margin = 1.0 if one_sided and self.offset is not None else CLIP_MARGIN
         clipped = np.maximum(0.0, margin - scales / self.least_scale(range_))
-        costs = scales**2 / 12.0 / sigma**2 + price * clipped
-        return np.where(self.has_zero(scales), costs, np.inf)
+        return scales**2 / 12.0 / sigma**2 * rounded + price * clipped
 
     def has_zero(self, scales: Real | float) -> NDArray[np.bool_]:
         """Whether real zero is a code at each of ``scales``.
