@@ -20,7 +20,8 @@ def scale_findings(module: Module, target: Target) -> Iterator[Diagnostic]:
     """Yield each weight, bias or activation whose scale is no power of two on a target where it must be one.
 
     Inputs and outputs of the graph keep the scales that the user gave them, and so do values that only a relabelling
-    or the host's last conversion reads, directly or behind what moves codes: nothing computes with those labels.
+    or the host's last conversion reads, directly or behind what moves codes, and relabelled ones that only tables of
+    codes read: nothing computes with those labels.
     """
     weights = {op.weight: op for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
     biases = {op.bias for op in _ops(module) if isinstance(op, _CONTRACTIONS)}
@@ -61,8 +62,10 @@ def _exempt(module: Module, target: Target) -> set[Value]:
     exempt = {*graph.inputs, *(output.value for output in graph.outputs)}
     for value in reversed([statement.result for statement in graph.statements]):
         users = graph.uses.get(value, ())
+        is_relabelled = isinstance(graph.definitions[value].op, int_ops.Relabel)
         if all(
             isinstance(user.op, int_ops.Relabel)
+            or (isinstance(user.op, int_ops.Table) and is_relabelled)
             or (isinstance(user.op, int_ops.Rescale) and user.result in leaving)
             or (isinstance(user.op, _PASSING) and user.result in exempt)
             for user in users

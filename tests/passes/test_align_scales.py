@@ -89,7 +89,9 @@ def test_the_files_of_generated_models_have_exact_ratios() -> None:
                 content = emit(found[1])
             except TargetError:
                 continue
-            inexact = [each for each in ratios(content) if not is_power_of_two(each[1])]
+            # An input that is relabelled has a scale to which no other is a ratio that single precision has.
+            entries = {f"MUL {value.name}_label" for value in found[1].graph.inputs}
+            inexact = [each for each in ratios(content) if not is_power_of_two(each[1]) and each[0] not in entries]
             assert not inexact, (name, form, inexact, str(found[1]))
             compared[form] += 1
 

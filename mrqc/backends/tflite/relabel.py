@@ -33,12 +33,13 @@ def export_relabel(op: Op, site: Site) -> None:
         factors = Data(np.asarray(op.factors, np.float32))
         site.finish("MUL", [site.operand(op.input), site.writer.constant("factors", factors, element)], _MUL)
         return
-    if len(op.factors) > 1 or not element.quantization.is_per_tensor or element.dtype not in _CODES:
+    factor, *others = op.factors
+    if others or not element.quantization.is_per_tensor or element.dtype not in _CODES:
         raise RefusalError(
             f"{op.mnemonic} of {element.dtype} codes with a scale for each channel or of more than 16 bits",
             "take the factors into the layers around it",
         )
-    value, factor = site.operand(op.input), op.factors[0]
+    value = site.operand(op.input)
     if op.zero_point_shift or factor == 1.0:
         operands = [value, _offset(element, op.zero_point_shift, site)]
         if factor == 1.0:

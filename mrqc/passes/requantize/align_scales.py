@@ -22,8 +22,8 @@ from mrqc.passes.requantize.labels import is_homogeneous
 from mrqc.passes.requantize.short_labels import multiple_near, short_labels
 from mrqc.targets import Target
 
-_NOMINAL = 2.0**-12
-"""So far may the label of an input or output be from its scale to stand for it: 12 significant bits and no less."""
+_NOMINAL = 2.0**-9
+"""So far may the label of an input or output be from its scale to stand for it: no byte's code is half a code off."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class AlignScales(Pass):
     Where all multipliers are powers of two already, layers only need other labels on their weights, and clamps stay
     the same codes. On a target whose scales are powers of two each label is the nearest one, and relabellings at inputs
     and outputs keep the true scales for the host. On others that only shift, labels have short mantissas
-    (``short_labels``); inputs and outputs keep their scales but for a 2^-12th of them at most. Nothing changes on a
-    target with multipliers (scale alignment; docs/requantization.md equation 13; decision 0013).
+    (``short_labels``); inputs and outputs keep their scales but for a 2^12th, or a 2^9th where means meet them. Nothing
+    changes on a target with multipliers (scale alignment; docs/requantization.md equation 13; decision 0013).
 
     Attributes:
         target: Whether its scales are powers of two, or it only shifts.
@@ -131,8 +131,11 @@ class _Alignment:
             self._emit(replace(op, input=builder.lookup(op.input), beta=beta), statement)
         elif is_homogeneous(op) and all(_has_one_scale(value) for value in (*op.operands, old)):
             self._emit(self._scaled(op, old), statement)
-        else:
+        elif isinstance(op, nn.ArgMax):
             self._emit(op.map_operands(self._operand), statement)
+        else:
+            # A function of its operands is one of their true values.
+            self._emit(op.map_operands(lambda value: self._read(self._operand(value), value.type.element)), statement)
 
     def _operand(self, value: Value) -> Value:
         """Return an operand at its label; a constant is written anew."""

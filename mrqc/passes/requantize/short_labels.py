@@ -27,7 +27,8 @@ from mrqc.targets import Target
 
 PRECISION = 24
 """Significant bits of a number of single precision."""
-_INPUT_BITS = 12
+_LEAST_BITS = 9
+"""Scales of inputs and outputs that have fewer would be worse than a relabelling."""
 _TOLERANCE = 1e-9
 """Ratios that are meant to be powers of two are this close to one."""
 
@@ -45,9 +46,9 @@ def short_labels(module: Module, target: Target) -> dict[Value, float]:
     """Return a scale for each activation whose scale is a mere label, on a target that only shifts.
 
     The ratios that are powers of two, or a power of two over a count, stay so, and are exact. Inputs and outputs keep
-    their scales to 12 significant bits wherever nothing else has to have theirs. Activations that a function is
-    computed of are left out: their scales are more than labels. So is everything where a mean and an addition leave no
-    common mantissa.
+    their scales to 12 significant bits, less where a mean reads them, wherever nothing else has to have theirs.
+    Activations that a function is computed of are left out: their scales are more than labels. So is everything where
+    a mean and an addition leave no common mantissa.
     """
     groups = scale_groups(module, tie_conditions(target))
     fixed = fixed_groups(module, groups)
@@ -74,11 +75,12 @@ def short_labels(module: Module, target: Target) -> dict[Value, float]:
     order = {value: index for index, value in enumerate(free)}
     components = [sorted(members, key=order.__getitem__) for members in nx.connected_components(tied)]
     entry = next((value for value in free if value in module.graph.inputs), free[0])
-    base = _base(entry, factors)
+    last = [entry not in members and not continued & {*members} for members in components]
+    shared = [factors[value] for members, ends in zip(components, last, strict=True) if ends for value in members]
+    base = _base(entry, factors, max(shared, default=1))
     labels: dict[Value, float] = {}
-    for members in components:
-        is_last = entry not in members and not continued & {*members}
-        labels |= _component_labels(members, factors, base, is_last)
+    for members, ends in zip(components, last, strict=True):
+        labels |= _component_labels(members, factors, base, ends)
     return labels
 
 
@@ -134,11 +136,16 @@ def _odd_factors(free: list[Value], ties: list[_Link], layers: list[_Link]) -> M
     return factors
 
 
-def _base(entry: Value, factors: Mapping[Value, int]) -> float:
-    """Return what all mantissas are multiples of, so that the entry keeps its scale; 1 where bits are too few."""
-    wanted = scale_of(entry.type.element) / factors[entry]
-    left = PRECISION - max(factors.values()).bit_length()
-    return shortened(wanted, _INPUT_BITS) if left >= _INPUT_BITS else 1.0
+def _base(entry: Value, factors: Mapping[Value, int], shared: int) -> float:
+    """Return what all mantissas are multiples of, so that the entry keeps its scale; 1 where bits are too few.
+
+    Args:
+        entry: The first input.
+        factors: Of each mantissa.
+        shared: The greatest factor of what comes last: what it leaves of 24 bits the base and the last weights share.
+    """
+    bits = min((PRECISION - (shared - 1).bit_length()) // 2, PRECISION - (max(factors.values()) - 1).bit_length())
+    return shortened(scale_of(entry.type.element) / factors[entry], bits) if bits >= _LEAST_BITS else 1.0
 
 
 def _component_labels(
