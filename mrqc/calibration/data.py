@@ -98,7 +98,9 @@ class DataSet:
             yield Batch(samples, None if self.labels is None else self.labels[start:stop])
 
 
-def open_data(path: Path, value: Value, normalization: PixelNormalization | None = None) -> DataSet:
+def open_data(
+    path: Path, value: Value, normalization: PixelNormalization | None = None, resize: bool = False
+) -> DataSet:
     """Return the data set at ``path`` as samples of a model's input.
 
     Args:
@@ -106,18 +108,20 @@ def open_data(path: Path, value: Value, normalization: PixelNormalization | None
             or an ``.npy``.
         value: The input of the original model.
         normalization: What to do to 8-bit pixels.
+        resize: Whether images of a folder get the size that the input has.
 
     Raises:
         InputError: No such data, none of these forms, or samples that do not fit the input.
     """
     converter = InputConverter(value, normalization)
     if path.is_dir():
-        folder, labels = open_image_folder(path, value)
+        folder, labels = open_image_folder(path, value, resize)
         return DataSet(path, folder, labels, converter)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if path.suffix not in (".npy", ".npz"):
         raise InputError(f"{path}: data is a folder of images, an .npz with x (and y), or an .npy")
+    check_resize(path, resize)
     arrays = read_arrays(path, (SAMPLES, LABELS))
     if SAMPLES not in arrays:
         raise InputError(f"{path}: the file has no array {SAMPLES!r}, which holds the samples")
@@ -128,6 +132,16 @@ def open_data(path: Path, value: Value, normalization: PixelNormalization | None
     # One sample is converted now, so that a wrong shape or dtype shows before any work is done.
     converter.convert(samples[:1], str(path))
     return DataSet(path, ArraySource(samples), labels, converter)
+
+
+def check_resize(path: Path, resize: bool) -> None:
+    """Make sure that what is to be resized are images of a folder.
+
+    Raises:
+        InputError: They are arrays.
+    """
+    if resize and not path.is_dir():
+        raise InputError(f"{path}: --resize is for a folder of images, and these samples are arrays")
 
 
 def only_input(module: Module) -> Value:

@@ -29,13 +29,16 @@ class ImageFolder:
 
     Attributes:
         files: One path a sample.
-        layout: Size and channels that every image must have (grey and colour are converted, sizes are not).
+        layout: Size and channels that every image must have (grey and colour are converted, sizes only if asked for).
         input_name: For messages.
+        resize: Whether images of another size get the layout's: bilinear, over all pixels that a new one covers, and
+            without keeping the ratio of the sides.
     """
 
     files: tuple[Path, ...]
     layout: ImageLayout
     input_name: str
+    resize: bool = False
 
     def __len__(self) -> int:
         """Return how many images there are."""
@@ -53,15 +56,17 @@ class ImageFolder:
         width, height = self.layout.width, self.layout.height
         try:
             with Image.open(path) as image:
-                if image.size != (width, height):
+                if image.size != (width, height) and not self.resize:
                     found = f"{image.size[0]}x{image.size[1]}"
                     raise InputError(
                         f"{path}: the image is {found} (width x height), but input {self.input_name!r} "
-                        f"takes {width}x{height}"
+                        f"takes {width}x{height} (--resize changes the size of images)"
                     )
                 if image.mode not in _EIGHT_BIT_MODES:
                     raise InputError(f"{path}: the image does not have 8 bits a channel (mode {image.mode})")
-                pixels = np.asarray(image.convert("RGB" if self.layout.channels == 3 else "L"))
+                converted = image.convert("RGB" if self.layout.channels == 3 else "L")
+                # An image that has the size already comes out as it is.
+                pixels = np.asarray(converted.resize((width, height), Image.Resampling.BILINEAR))
         except FileNotFoundError:
             raise InputError(f"{path}: no such file") from None
         except _UNREADABLE as error:
@@ -69,11 +74,11 @@ class ImageFolder:
         return pixels.reshape(self.layout.image_shape)
 
 
-def open_image_folder(folder: Path, value: Value) -> tuple[ImageFolder, NDArray[np.int64] | None]:
+def open_image_folder(folder: Path, value: Value, resize: bool = False) -> tuple[ImageFolder, NDArray[np.int64] | None]:
     """Return the images of a folder for a model's input, and their labels.
 
     With ``labels.csv`` (columns ``file`` and ``label``, others are ignored) its rows are the samples; without
-    it, all images of the folder in the order of their names, unlabelled.
+    it, all images of the folder in the order of their names, unlabelled. With ``resize`` they may have any size.
 
     Raises:
         InputError: The input is no image, the folder holds none, or ``labels.csv`` is malformed.
@@ -87,14 +92,14 @@ def open_image_folder(folder: Path, value: Value) -> tuple[ImageFolder, NDArray[
     label_file = folder / LABEL_FILE
     if label_file.exists():
         names, labels = _read_labels(label_file)
-        return ImageFolder(tuple(folder / name for name in names), layout, value.name), labels
+        return ImageFolder(tuple(folder / name for name in names), layout, value.name, resize), labels
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
     if not files:
         raise InputError(f"{folder}: the folder holds no images and no {LABEL_FILE}")
-    return ImageFolder(tuple(files), layout, value.name), None
+    return ImageFolder(tuple(files), layout, value.name, resize), None
 
 
 def _read_labels(path: Path) -> tuple[list[str], NDArray[np.int64]]:

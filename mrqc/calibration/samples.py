@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mrqc.backends.inputs import bind_inputs
 from mrqc.calibration.arrays import SAMPLES, read_arrays
-from mrqc.calibration.data import ArraySource, DataSet, SampleSource, only_input, open_data
+from mrqc.calibration.data import ArraySource, DataSet, SampleSource, check_resize, only_input, open_data
 from mrqc.calibration.input_codes import InputConverter, PixelNormalization
 from mrqc.calibration.synthetic import synthetic_batch
 from mrqc.errors import Diagnostic, InputError, UsageError
@@ -67,6 +67,7 @@ class CalibrationSamples:
         module: Module,
         normalization: PixelNormalization | None = None,
         limit: int | None = DEFAULT_LIMIT,
+        resize: bool = False,
     ) -> CalibrationSamples:
         """Return the samples of a folder of images, an ``.npz`` or an ``.npy``; labels play no part.
 
@@ -76,6 +77,7 @@ class CalibrationSamples:
             module: The module to calibrate, as it was imported.
             normalization: What to do to 8-bit pixels.
             limit: Take no more than so many samples, evenly over all that there are; None takes all.
+            resize: Whether images of a folder get the size that the input has.
 
         Raises:
             InputError: No such data, none of these forms, or samples that do not fit the inputs.
@@ -84,9 +86,10 @@ class CalibrationSamples:
         path = Path(path)
         inputs = module.graph.inputs
         if len(inputs) == 1 and not _has_array(path, inputs[0].name):
-            return cls.of_data_set(open_data(path, _with_rows(inputs[0]), normalization), module, limit)
+            return cls.of_data_set(open_data(path, _with_rows(inputs[0]), normalization, resize), module, limit)
         if path.is_dir():
             raise InputError(f"{path}: images are for a model with one input, this one has {_names(module)}")
+        check_resize(path, resize)
         # An archive may hold more than the inputs: labels, or what the model answers.
         arrays = read_arrays(path, tuple(value.name for value in inputs))
         return cls._of_arrays(module, arrays, str(path), normalization, limit)

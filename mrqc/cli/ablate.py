@@ -9,7 +9,7 @@ import typer
 
 from mrqc.cli import library, options
 from mrqc.cli.console import note, write_json, write_result
-from mrqc.cli.modules import calibration_of, load_model
+from mrqc.cli.modules import Images, calibration_of, load_model
 from mrqc.errors import UsageError
 from mrqc.files import check_destination, write_files
 
@@ -29,6 +29,7 @@ def ablate(
     calib_limit: options.CalibLimit = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    resize: options.Resize = False,
     label_offset: options.LabelOffset = None,
     limit: options.Limit = None,
     plot: Annotated[
@@ -46,12 +47,12 @@ def ablate(
         if plot.suffix not in PICTURES:
             raise UsageError(f"--plot: {plot} must end in {' or '.join(PICTURES)}")
         check_destination(plot)
-    normalization = library.calibration.PixelNormalization.parse(mean, std)
-    calibration = calibration_of(target, calib, calib_limit, None, normalization)
+    images = Images.of(mean, std, resize)
+    calibration = calibration_of(target, calib, calib_limit, None, images)
     with library.progress.activity("starting") as shown:
         scheme = library.targets.load_target(target)
         original = load_model(model, shown, batch)
-        dataset = library.calibration.open_data(data, library.calibration.only_input(original), normalization)
+        dataset = images.data(data, original)
         samples = calibration.samples(original)
         shown.describe("running the original")
         yardstick = library.report.Yardstick(

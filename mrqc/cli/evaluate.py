@@ -9,7 +9,7 @@ import typer
 
 from mrqc.cli import library, options
 from mrqc.cli.console import note, write_json, write_result
-from mrqc.cli.modules import calibration_of, load_model, lowered_model
+from mrqc.cli.modules import Images, calibration_of, load_model, lowered_model
 from mrqc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def evaluate(
     engine: options.EngineChoice = options.Engine.SIMULATOR,
     mean: options.Mean = None,
     std: options.Std = None,
+    resize: options.Resize = False,
     label_offset: options.LabelOffset = None,
     limit: options.Limit = None,
     calib: options.Calib = None,
@@ -41,11 +42,11 @@ def evaluate(
     """
     if engine is options.Engine.C and target is None:
         raise UsageError("--engine c: give --target; the original runs in its interpreter")
-    normalization = library.calibration.PixelNormalization.parse(mean, std)
-    calibration = calibration_of(target, calib, calib_limit, recipe, normalization)
+    images = Images.of(mean, std, resize)
+    calibration = calibration_of(target, calib, calib_limit, recipe, images)
     with library.progress.activity("starting") as shown:
         original = load_model(model, shown, batch)
-        dataset = library.calibration.open_data(data, library.calibration.only_input(original), normalization)
+        dataset = images.data(data, original)
         lowered = None if target is None else lowered_model(original, target, shown, calibration)
         shown.describe("evaluating")
         result = library.report.evaluate(

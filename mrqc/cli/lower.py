@@ -13,7 +13,7 @@ import typer
 from mrqc.cli import library, options
 from mrqc.cli.console import write_diagnostic, write_json
 from mrqc.cli.emission import MODEL_FORMATS, Emitter, OnnxForm, choose_emitter, emitted_files, output_paths
-from mrqc.cli.modules import PassLog, calibration_of, instruments, load_model, pixels_of
+from mrqc.cli.modules import Images, PassLog, calibration_of, instruments, load_model
 from mrqc.errors import TargetError, UsageError
 from mrqc.files import check_destination, write_files
 
@@ -23,25 +23,24 @@ if TYPE_CHECKING:
     from mrqc.targets import Target
 
 
+_OUTPUT = typer.Option(
+    "-o", "--output", metavar="OUT", help="kernel.c also writes kernel.h; or net.mrq, net.onnx, net.tflite."
+)
+_EMIT = typer.Option("--emit", help="What to write; by default what OUT's suffix says.")
+_ONNX_FORM = typer.Option("--onnx-form", help="Float operators between Q and DQ, or operators over codes.")
+
+
 def lower(
     model: options.Model,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--output", metavar="OUT", help="kernel.c also writes kernel.h; or net.mrq, net.onnx, net.tflite."
-        ),
-    ],
+    output: Annotated[Path, _OUTPUT],
     target: options.Target = None,
-    emit: Annotated[
-        Emitter | None, typer.Option("--emit", help="What to write; by default what OUT's suffix says.")
-    ] = None,
-    onnx_form: Annotated[
-        OnnxForm, typer.Option("--onnx-form", help="Float operators between Q and DQ, or operators over codes.")
-    ] = OnnxForm.QDQ,
+    emit: Annotated[Emitter | None, _EMIT] = None,
+    onnx_form: Annotated[OnnxForm, _ONNX_FORM] = OnnxForm.QDQ,
     calib: options.Calib = None,
     calib_limit: options.CalibLimit = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    resize: options.Resize = False,
     recipe: options.RecipeChoice = None,
     cpu: options.Cpu = "generic",
     io: Annotated[
@@ -60,7 +59,7 @@ def lower(
     """
     start = time.perf_counter()
     options.check_cpu(cpu)
-    calibration = calibration_of(target, calib, calib_limit, recipe, pixels_of(calib, mean, std))
+    calibration = calibration_of(target, calib, calib_limit, recipe, Images.of_calibration(calib, mean, std, resize))
     if passes is not None and recipe is not None:
         raise UsageError("--recipe and --passes: give one of them")
     emitter = choose_emitter(output, emit)
@@ -68,16 +67,14 @@ def lower(
         check_destination(path)
     with library.progress.activity("starting") as shown:
         scheme = _scheme(target, emitter)
-        module = load_model(model, shown, batch)
-        samples = calibration.samples(module)
+        lowered = load_model(model, shown, batch)
+        samples = calibration.samples(lowered)
         log = PassLog(shown)
-        lowered = module
         if scheme is not None:
             lower_to = library.compiler.requantize if emitter in MODEL_FORMATS else library.compiler.lower
-            observed = instruments(log, print_after, check_bits)
-            lowered = lower_to(
-                module, scheme, samples, io=io.value, passes=passes, recipe=calibration.recipe, instruments=observed
-            )
+            watch = instruments(log, print_after, check_bits)
+            choice = calibration.recipe
+            lowered = lower_to(lowered, scheme, samples, io=io.value, passes=passes, recipe=choice, instruments=watch)
         shown.describe(f"writing {output.name}")
         files = emitted_files(lowered, output, emitter, cpu, onnx_form)
         facts = _facts(lowered, log)

@@ -11,7 +11,7 @@ from mrqc.cli.console import read_stdin, write_diagnostic
 from mrqc.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from mrqc.calibration import CalibrationSamples, PixelNormalization
+    from mrqc.calibration import CalibrationSamples, DataSet, PixelNormalization
     from mrqc.cli.options import Recipe
     from mrqc.cli.progress import Activity
     from mrqc.ir.graph import Module
@@ -35,6 +35,50 @@ class PassLog:
 
 
 @dataclass(frozen=True)
+class Images:
+    """What the options say about images.
+
+    Attributes:
+        normalization: What to do to 8-bit pixels.
+        resize: Whether they get the size that the model takes.
+    """
+
+    normalization: PixelNormalization | None
+    resize: bool
+
+    @classmethod
+    def of(cls, mean: str | None, std: str | None, resize: bool) -> Images:
+        """Return what ``--mean``, ``--std`` and ``--resize`` say.
+
+        Raises:
+            UsageError: A text is not a list of numbers.
+        """
+        return cls(library.calibration.PixelNormalization.parse(mean, std), resize)
+
+    @classmethod
+    def of_calibration(cls, data: Path | None, mean: str | None, std: str | None, resize: bool) -> Images:
+        """Return the same for a command that reads no images but those of ``--calib``.
+
+        Raises:
+            UsageError: There are no images, or a text is not a list of numbers.
+        """
+        if data is None and (mean is not None or std is not None):
+            raise UsageError("--mean and --std: give --calib, whose images they are for")
+        if data is None and resize:
+            raise UsageError("--resize: give --calib, whose images it is for")
+        return cls.of(mean, std, resize)
+
+    def data(self, path: Path, module: Module) -> DataSet:
+        """Return a data set for the only input of a model.
+
+        Raises:
+            InputError: The data cannot be read, or do not fit the model.
+        """
+        value = library.calibration.only_input(module)
+        return library.calibration.open_data(path, value, self.normalization, self.resize)
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What the options say about how a model is re-quantized.
 
@@ -42,13 +86,13 @@ class Calibration:
         path: Where samples are; None for synthetic ones.
         recipe: How much work it may take; None for the target's own pipeline.
         limit: How many samples at most; None for as many as are usual.
-        normalization: What to do to 8-bit pixels.
+        images: How images are read.
     """
 
     path: Path | None
     recipe: RecipeName | None
     limit: int | None
-    normalization: PixelNormalization | None
+    images: Images
 
     def samples(self, module: Module) -> CalibrationSamples | None:
         """Return the samples for a model.
@@ -59,7 +103,8 @@ class Calibration:
         if self.path is None:
             return None
         limit = library.calibration.DEFAULT_LIMIT if self.limit is None else self.limit
-        return library.calibration.CalibrationSamples.open(self.path, module, self.normalization, limit)
+        normalization, resize = self.images.normalization, self.images.resize
+        return library.calibration.CalibrationSamples.open(self.path, module, normalization, limit, resize)
 
 
 def calibration_of(
@@ -67,7 +112,7 @@ def calibration_of(
     path: Path | None,
     limit: int | None,
     recipe: Recipe | None,
-    normalization: PixelNormalization | None,
+    images: Images,
 ) -> Calibration:
     """Return what a command's options say, before any work is done.
 
@@ -79,18 +124,7 @@ def calibration_of(
     if target is None and (path is not None or recipe is not None):
         option = "--recipe" if path is None else "--calib"
         raise UsageError(f"{option}: give --target; nothing is re-quantized without one")
-    return Calibration(path, None if recipe is None else recipe.value, limit, normalization)
-
-
-def pixels_of(data: Path | None, mean: str | None, std: str | None) -> PixelNormalization | None:
-    """Return what ``--mean`` and ``--std`` do to the pixels of ``--calib``, where a command reads no other images.
-
-    Raises:
-        UsageError: There are no images, or a text is not a list of numbers.
-    """
-    if data is None and (mean is not None or std is not None):
-        raise UsageError("--mean and --std: give --calib, whose images they are for")
-    return library.calibration.PixelNormalization.parse(mean, std)
+    return Calibration(path, None if recipe is None else recipe.value, limit, images)
 
 
 def load_model(model: str, shown: Activity, batch: int | None = None) -> Module:

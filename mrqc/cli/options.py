@@ -76,6 +76,7 @@ Mean: TypeAlias = Annotated[
 Std: TypeAlias = Annotated[
     str | None, typer.Option("--std", metavar="X[,X…]", help="8-bit pixels are divided by it, after --mean.")
 ]
+Resize: TypeAlias = Annotated[bool, typer.Option("--resize", help="Give images of a folder the size that MODEL takes.")]
 Calib: TypeAlias = Annotated[
     Path | None,
     typer.Option("--calib", metavar="PATH", help="Unlabelled samples for re-quantization; synthetic by default."),

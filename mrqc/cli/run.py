@@ -9,7 +9,7 @@ import typer
 
 from mrqc.cli import library, options
 from mrqc.cli.console import write_json, write_result
-from mrqc.cli.modules import calibration_of, load_model, lowered_model, pixels_of
+from mrqc.cli.modules import Images, calibration_of, load_model, lowered_model
 from mrqc.errors import UsageError
 from mrqc.files import check_destination, write_files
 
@@ -36,6 +36,7 @@ def run(
     calib_limit: options.CalibLimit = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    resize: options.Resize = False,
     recipe: options.RecipeChoice = None,
     batch: options.Batch = None,
     json: options.Json = False,
@@ -47,7 +48,7 @@ def run(
     """
     if engine is options.Engine.C and trace:
         raise UsageError("--trace: the C gives no values between; use --engine simulator")
-    calibration = calibration_of(target, calib, calib_limit, recipe, pixels_of(calib, mean, std))
+    calibration = calibration_of(target, calib, calib_limit, recipe, Images.of_calibration(calib, mean, std, resize))
     if output is not None:
         check_destination(output)
     with library.progress.activity("starting") as shown:

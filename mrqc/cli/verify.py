@@ -10,7 +10,7 @@ import typer
 from mrqc.cli import library, options
 from mrqc.cli.console import complain, write_json, write_result
 from mrqc.cli.exit_codes import BUG
-from mrqc.cli.modules import calibration_of, load_model, lowered_model
+from mrqc.cli.modules import Images, calibration_of, load_model, lowered_model
 
 
 def verify(
@@ -23,6 +23,7 @@ def verify(
     ] = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    resize: options.Resize = False,
     sanitize: Annotated[
         bool, typer.Option("--sanitize", help="Compile with the address and undefined-behaviour sanitizers.")
     ] = False,
@@ -40,13 +41,13 @@ def verify(
     A difference is a bug of mrqc: exit code 70.
     """
     options.check_cpu(cpu)
-    normalization = library.calibration.PixelNormalization.parse(mean, std)
-    calibration = calibration_of(target, calib, calib_limit, recipe, normalization)
+    images = Images.of(mean, std, resize)
+    calibration = calibration_of(target, calib, calib_limit, recipe, images)
     with library.progress.activity("starting") as shown:
         original = load_model(model, shown, batch)
         dataset = None
         if data is not None:
-            dataset = library.calibration.open_data(data, library.calibration.only_input(original), normalization)
+            dataset = images.data(data, original)
         lowered = lowered_model(original, target, shown, calibration)
         inputs = (
             library.report.extreme_and_random_inputs(lowered, samples)

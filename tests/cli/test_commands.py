@@ -126,6 +126,7 @@ def test_every_recipe_works_on_every_command_that_lowers(
     [
         (("--target", "pow2-npu", "--calib-limit", 3), "--calib-limit: give --calib"),
         (("--target", "pow2-npu", "--mean", "1"), "--mean and --std: give --calib"),
+        (("--target", "pow2-npu", "--resize"), "--resize: give --calib"),
         (("--target", "pow2-npu", "--recipe", "fast", "--passes", "requantize"), "give one of them"),
         (("--target", "pow2-npu", "--recipe", "slow"), "slow"),
         (("--recipe", "fast"), "--recipe: give --target"),
