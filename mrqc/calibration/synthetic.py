@@ -1,9 +1,8 @@
-"""Inputs out of nothing: smooth noise with the statistics of pictures and signals, for calibration without data.
+"""Inputs out of nothing, for calibration without data: pictures of things that hide each other, and smooth signals.
 
-What convolutional models answer to is structure at several scales, with contrast and colours that go together; white
-noise has none of it. A sample is a sum of random grids of 2, 4, 8, … points along each spatial axis, blown up to the
-full size, with amplitudes that fall with the frequency as those of photographs do (Field, "Relations between the
-statistics of natural images", 1987), mixed over the channels, with flat regions and edges.
+What convolutional models answer to is structure at several scales; white noise has none of it. An input of three
+channels gets pictures, any other a signal: a sum of random grids of 2, 4, 8, … points along each axis, blown up to the
+full size, with amplitudes that fall with the frequency as those of natural signals do.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mrqc.calibration.dead_leaves import dead_leaves
 from mrqc.calibration.input_codes import ImageLayout
 from mrqc.ir.dtype import DType
 from mrqc.ir.graph import Module
@@ -29,11 +29,10 @@ PLAIN_RANGE = (-128.0, 127.0)
 """What an integer input without a scale holds, as far as its type goes."""
 
 ROUGHNESS = (0.5, 0.9)
-"""What the amplitude of each finer grid is multiplied by: smooth to rough pictures."""
-COMMON = (0.85, 1.0)
-"""How much of all channels is the same; green and red of photographs correlate by 0.93, blue and red by 0.84."""
-
-_MOST_RECTANGLES = 4
+"""What the amplitude of each finer grid of a signal is multiplied by: smooth to rough ones."""
+PICTURE_CHANNELS = 3
+SMALLEST_PICTURE = 16
+"""Rows and columns of the smallest input that is taken for a picture."""
 
 
 def synthetic_inputs(module: Module, count: int, seed: int = 0) -> dict[str, NDArray[Any]]:
@@ -50,6 +49,19 @@ def synthetic_inputs(module: Module, count: int, seed: int = 0) -> dict[str, NDA
         value.name: np.concatenate([synthetic_batch(module, position, index, seed) for index in range(count)])
         for position, value in enumerate(module.graph.inputs)
     }
+
+
+def inputs_are_pictures(module: Module) -> bool:
+    """Whether all inputs of a module take coloured pictures, whose statistics synthetic ones have nearly."""
+    return all(_picture_layout(value.type.shape[1:]) is not None for value in module.graph.inputs)
+
+
+def _picture_layout(shape: tuple[int, ...]) -> ImageLayout | None:
+    """Return how a picture lies in a sample; what has one channel may be a spectrogram or a map of anything."""
+    layout = ImageLayout.of((1, *shape))
+    if layout is None or layout.channels != PICTURE_CHANNELS or min(layout.height, layout.width) < SMALLEST_PICTURE:
+        return None
+    return layout
 
 
 def synthetic_batch(module: Module, position: int, index: int, seed: int = 0) -> NDArray[Any]:
@@ -101,32 +113,12 @@ def _stored(reals: Real, type_: TensorType) -> NDArray[Any]:
 
 
 def _noise(shape: tuple[int, ...], generator: np.random.Generator) -> Real:
-    """Return one sample within 0 to 1: pictures for three axes, smooth signals otherwise."""
-    if len(shape) == 3:
-        height, width, channels = shape
-        layout = ImageLayout.of((1, *shape))
-        if layout is not None and layout.channels_first:
-            return np.moveaxis(_picture(layout.height, layout.width, layout.channels, generator), -1, 0)
-        return _picture(height, width, channels, generator)
-    return _in_range(_octaves(shape, generator), generator)
-
-
-def _picture(height: int, width: int, channels: int, generator: np.random.Generator) -> Real:
-    """Return a height, width, channels array: octaves of noise under flat rectangles, channels that go together."""
-    planes = _octaves((height, width, channels), generator, channel_axis=True)
-    # How much the channels have in common: photographs are mostly grey, feature maps need not be.
-    common = generator.uniform(*COMMON)
-    grey = planes.mean(axis=-1, keepdims=True) * math.sqrt(channels)
-    planes = common * grey + math.sqrt(1.0 - common**2) * planes
-    planes += generator.normal(0.0, 0.2, channels)
-    for _ in range(int(generator.integers(0, _MOST_RECTANGLES + 1))):
-        top, bottom = np.sort(generator.integers(0, height + 1, 2))
-        left, right = np.sort(generator.integers(0, width + 1, 2))
-        # An edge around texture that goes on, or a flat region.
-        keep = generator.choice([0.0, 1.0])
-        colour = generator.normal(0.0, 1.0) + generator.normal(0.0, 0.3, channels)
-        planes[top:bottom, left:right] = keep * planes[top:bottom, left:right] + colour
-    return _in_range(planes, generator)
+    """Return one sample within 0 to 1: a picture where one fits, else a smooth signal."""
+    layout = _picture_layout(shape)
+    if layout is not None:
+        picture = dead_leaves(layout.height, layout.width, layout.channels, generator)
+        return np.moveaxis(picture, -1, 0) if layout.channels_first else picture
+    return _in_range(_octaves(shape, generator, channel_axis=len(shape) == 3), generator)
 
 
 def _octaves(shape: tuple[int, ...], generator: np.random.Generator, channel_axis: bool = False) -> Real:

@@ -17,6 +17,7 @@ from mrqc.backends.reference import ReferenceProgram
 from mrqc.calibration.cache import ArrayCache
 from mrqc.calibration.observers import CodeHistogram, Moments, ValueStatistics
 from mrqc.calibration.samples import CalibrationSamples
+from mrqc.calibration.synthetic import inputs_are_pictures
 from mrqc.ir.graph import Module
 from mrqc.ir.op import Value
 from mrqc.ir.text import print_module
@@ -69,6 +70,11 @@ class Teacher:
     def has_data(self) -> bool:
         """Whether the samples are the user's, not synthetic ones."""
         return self._samples is not None
+
+    @property
+    def is_representative(self) -> bool:
+        """Whether means and second moments are nearly those of data; of synthetic samples only pictures have them."""
+        return self.has_data or inputs_are_pictures(self.module)
 
     @cached_property
     def samples(self) -> CalibrationSamples:

@@ -49,7 +49,7 @@ class AssignScales(CalibratedPass):
             is_min_max = self.method == "min-max"
             scales = plan.least_scales() if is_min_max else plan.scales_of_least_error(own)
             return edited(module, Edits(plan.elements(scales)))
-        grids = weighed_grids(module, seen)
+        grids = weighed_grids(module, teacher)
         contractions = [
             Contraction(
                 layer.op.input,

@@ -36,8 +36,8 @@ class CorrectBiases(CalibratedPass):
 
     Attributes:
         positions: How many results of a channel are looked at, over all samples.
-        synthetic: Whether to do it on synthetic samples too, where no data is given. Their means are so far from those
-            of data that this does more harm than good in most models.
+        synthetic: Whether to do it on any synthetic samples, where no data are given. Synthetic pictures always serve;
+            the means of other signals are so far from those of data that this does more harm than good.
     """
 
     name: ClassVar[str] = "correct-biases"
@@ -48,7 +48,7 @@ class CorrectBiases(CalibratedPass):
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with corrected biases, real numbers."""
-        if not (teacher.has_data or self.synthetic):
+        if not (teacher.is_representative or self.synthetic):
             return module
         return change_layers(module, teacher, "correcting biases", self.corrected)
 

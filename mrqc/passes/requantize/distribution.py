@@ -65,8 +65,8 @@ class Distribution:
 
 
 def distributions(teacher: Teacher) -> Mapping[str, Distribution]:
-    """Return the distribution of each activation of the original, by name; none where there are no data."""
-    if not teacher.has_data:
+    """Return the distribution of each activation of the original, by name; none where samples tell nothing."""
+    if not teacher.is_representative:
         return {}
     found = {name: Distribution.of(one) for name, one in teacher.statistics.items()}
     return {name: one for name, one in found.items() if one is not None and name not in teacher.scaled}
@@ -95,8 +95,7 @@ def _ends_of_channels(histogram: CodeHistogram) -> Real:
     return (histogram.rows[:, seen[0]] + histogram.rows[:, seen[-1]]) / totals
 
 
-
-def weighed_grids(module: Module, seen: Mapping[str, Distribution]) -> dict[str, WeightGrid]:
+def weighed_grids(module: Module, teacher: Teacher) -> dict[str, WeightGrid]:
     """Return the weights of each layer, by name, where errors count as much noise as they make in its results.
 
     An error of one weight adds the variance of what it is multiplied by, and only to results that no clamp hides; all
@@ -105,8 +104,10 @@ def weighed_grids(module: Module, seen: Mapping[str, Distribution]) -> dict[str,
 
     Args:
         module: In the form of re-quantization.
-        seen: What values the original's activations take; layers without are weighed by their weights alone.
+        teacher: Its data say how much each weight counts. Without data the weights alone do: ranges of synthetic
+            pictures are good enough, variances of single channels are not.
     """
+    seen: Mapping[str, Distribution] = distributions(teacher) if teacher.has_data else {}
     sources = _sources(module)
     grids: dict[str, WeightGrid] = {}
     for layer in layers_of(module):

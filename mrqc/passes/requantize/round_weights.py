@@ -39,8 +39,8 @@ class RoundWeights(CalibratedPass):
         target: Whose codes there are.
         method: ``nearest``: to the real value. ``closed-form``: in channels whose weights are not all codes already,
             those with the least squared error of the layer's sums that are not hidden by its clamp; biases are
-            corrected on the way, so that each layer sees what it will see. Synthetic samples, which have not the
-            second moments of data, leave it at the nearest.
+            corrected on the way, so that each layer sees what it will see. Synthetic samples other than pictures have
+            not the second moments of data and leave it at the nearest.
         places: How many results of a layer are looked at.
         ridge: How strongly the solution is drawn to the real weights.
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
@@ -58,7 +58,7 @@ class RoundWeights(CalibratedPass):
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
-        if self.method == "closed-form" and teacher.has_data:
+        if self.method == "closed-form" and teacher.is_representative:
             module = change_layers(module, teacher, "rounding weights", self._solved, CorrectBiases().corrected)
         return self._nearest(module)
 

@@ -14,7 +14,7 @@ from mrqc.ir.graph import Module
 from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import CalibratedPass, Exactness
-from mrqc.passes.requantize.distribution import distributions, weighed_grids
+from mrqc.passes.requantize.distribution import weighed_grids
 from mrqc.passes.requantize.form import Edits, LayerForm, Real, along_channels, edited, float_constant, layers_of
 from mrqc.passes.requantize.weight_scales import (
     better_scales,
@@ -39,7 +39,7 @@ class _ScalesWeights(CalibratedPass):
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with new weight scales."""
         elements: dict[str, Element] = {}
-        grids = weighed_grids(module, distributions(teacher))
+        grids = weighed_grids(module, teacher)
         for layer in layers_of(module):
             if layer.rounding is None or not self.target.weight.symmetric:
                 continue
@@ -54,7 +54,7 @@ class _ScalesWeights(CalibratedPass):
         return self.target.weight.is_per_channel_for(layer.op.mnemonic)
 
     @abstractmethod
-    def _scales(self, layer: LayerForm, grid: WeightGrid) -> Real:
+    def _scales(self, layer: LayerForm, grid: WeightGrid, /) -> Real:
         """Return the new scales of a layer's weights."""
 
 
@@ -78,7 +78,7 @@ class CorrectWeights(_ScalesWeights):
     name: ClassVar[str] = "correct-weights"
     summary: ClassVar[str] = "keep the grid that the file's weights are on"
 
-    def _scales(self, layer: LayerForm, grid: WeightGrid) -> Real:
+    def _scales(self, layer: LayerForm, grid: WeightGrid, /) -> Real:
         scheme, per_channel = self.target.weight, self._per_channel(layer)
         options = [own_scales(grid, per_channel), min_max_scales(layer.real_weights(), scheme, per_channel)]
         return better_scales(grid, options, scheme, per_channel)
@@ -124,7 +124,7 @@ class FoldRoundingError(_ScalesWeights):
                 constants[layer.bias.result.name] = float_constant(layer.real_bias() * factors)
         return edited(module, Edits(elements, constants=constants))
 
-    def _scales(self, layer: LayerForm, grid: WeightGrid) -> Real:
+    def _scales(self, layer: LayerForm, _grid: WeightGrid, /) -> Real:
         if not self.target.requantize.only_shifts:
             return layer.weight_scales
         ratio = layer.output_scale / layer.input_scale
@@ -142,7 +142,7 @@ class ClipWeights(_ScalesWeights):
     name: ClassVar[str] = "clip-weights"
     summary: ClassVar[str] = "choose the scale of weights by error, saturating outliers"
 
-    def _scales(self, layer: LayerForm, grid: WeightGrid) -> Real:
+    def _scales(self, layer: LayerForm, grid: WeightGrid, /) -> Real:
         scheme, per_channel = self.target.weight, self._per_channel(layer)
         if self.target.requantize.only_shifts:
             return shift_scales(grid, layer.output_scale / layer.input_scale, scheme, per_channel)
