@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Literal, cast
+from typing import Annotated, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -27,7 +27,40 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class ActivationScheme(Section):
+_Name = TypeVar("_Name", bound=str)
+
+
+class CodeScheme(Section, Generic[_Name]):
+    """What the storage of activations and that of weights have in common; the names of dtypes are not."""
+
+    dtype: _Name
+    symmetric: bool
+    range: Literal["full", "restricted"]
+    scale: Literal["any", "power-of-two"] = "any"
+
+    @property
+    def storage(self) -> DType:
+        """The dtype, where there is one; of activations that may be negative."""
+        assert self.dtype != "any"
+        return DType(self.dtype)
+
+    @property
+    def minimum(self) -> int:
+        """The least code of ``storage``."""
+        return self.storage.minimum + (self.range == "restricted")
+
+    @property
+    def maximum(self) -> int:
+        """The greatest code of ``storage``."""
+        return self.storage.maximum
+
+    @property
+    def only_powers_of_two(self) -> bool:
+        """Whether every scale is a power of two."""
+        return self.scale == "power-of-two"
+
+
+class ActivationScheme(CodeScheme[Literal["i8", "u8", "i16", "any"]]):
     """How activations are stored.
 
     Attributes:
@@ -39,18 +72,9 @@ class ActivationScheme(Section):
         scale: ``any`` real number, or a ``power-of-two``.
     """
 
-    dtype: Literal["i8", "u8", "i16", "any"]
-    symmetric: bool
     unsigned: bool = False
     range: Literal["full", "restricted"] = "full"
     granularity: Literal["per-tensor"] = "per-tensor"
-    scale: Literal["any", "power-of-two"] = "any"
-
-    @property
-    def storage(self) -> DType:
-        """The dtype of activations that may be negative, where there is one."""
-        assert self.dtype != "any"
-        return DType(self.dtype)
 
     @property
     def storages(self) -> tuple[DType, ...]:
@@ -67,26 +91,11 @@ class ActivationScheme(Section):
         return dtype.minimum + is_restricted, dtype.maximum
 
     @property
-    def minimum(self) -> int:
-        """The least code of ``storage``."""
-        return self.code_range(self.storage)[0]
-
-    @property
-    def maximum(self) -> int:
-        """The greatest code of ``storage``."""
-        return self.code_range(self.storage)[1]
-
-    @property
     def probabilities(self) -> Element:
         """What a softmax results in: 1 is one code above the greatest, 0 the least code or, where symmetric, 0."""
         dtype = self.storage_for(True)
         zero_point = 0 if self.symmetric else dtype.minimum
         return Element.per_tensor(dtype, 1.0 / (dtype.maximum + 1 - zero_point), zero_point)
-
-    @property
-    def only_powers_of_two(self) -> bool:
-        """Whether every scale is a power of two."""
-        return self.scale == "power-of-two"
 
     @model_validator(mode="after")
     def _is_possible(self) -> ActivationScheme:
@@ -101,7 +110,7 @@ class ActivationScheme(Section):
         return self
 
 
-class WeightScheme(Section):
+class WeightScheme(CodeScheme[Literal["i8", "u8", "any"]]):
     """How weights are stored.
 
     Attributes:
@@ -113,28 +122,9 @@ class WeightScheme(Section):
         scale: ``any`` real number, or a ``power-of-two``.
     """
 
-    dtype: Literal["i8", "u8", "any"]
-    symmetric: bool
     range: Literal["full", "restricted"] = "restricted"
     granularity: Literal["per-tensor", "per-channel"] = "per-tensor"
     per_tensor_ops: tuple[str, ...] = ()
-    scale: Literal["any", "power-of-two"] = "any"
-
-    @property
-    def storage(self) -> DType:
-        """The dtype of weights, where there is one."""
-        assert self.dtype != "any"
-        return DType(self.dtype)
-
-    @property
-    def minimum(self) -> int:
-        """The least code."""
-        return self.storage.minimum + (self.range == "restricted")
-
-    @property
-    def maximum(self) -> int:
-        """The greatest code."""
-        return self.storage.maximum
 
     @property
     def zero_point(self) -> int:
@@ -150,11 +140,6 @@ class WeightScheme(Section):
         """Return whether every output channel of an op, named in either dialect, has its own scale."""
         name = mnemonic.rpartition(".")[2]
         return self.is_per_channel and all(op.rpartition(".")[2] != name for op in self.per_tensor_ops)
-
-    @property
-    def only_powers_of_two(self) -> bool:
-        """Whether every scale is a power of two."""
-        return self.scale == "power-of-two"
 
     @field_validator("per_tensor_ops", mode="before")
     @classmethod

@@ -18,7 +18,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
 from mrqc.passes.requantize.distribution import Distribution
-from mrqc.passes.requantize.form import Real
+from mrqc.passes.requantize.form import Real, scale_of
 from mrqc.passes.requantize.labels import fixed_groups
 from mrqc.passes.requantize.storage import Storage, Zero
 from mrqc.passes.requantize.zero_points import (
@@ -128,7 +128,7 @@ class ActivationPlan:
             known = tuple(seen[value.name] for value in members if value.name in seen)
             demand = Demand(joint, storage, power_of_two=index in fixed, seen=known)
             if index in softmaxes:
-                demand = replace(demand, preferred=_softmax_scale(storage), required=True)
+                demand = replace(demand, preferred=scale_of(target.activation.probabilities), required=True)
             else:
                 # An input that keeps its codes loses nothing; elsewhere that is a matter of cost.
                 entry = next((value.name for value in members if value.name in entries), None)
@@ -263,13 +263,6 @@ def _storage(target: Target, range_: ActivationRange, centred: bool) -> Storage:
     if centred:
         return Storage(dtype, *scheme.code_range(dtype), Zero.CENTRED)
     return Storage(dtype, *scheme.code_range(dtype), Zero.FIXED)
-
-
-def _softmax_scale(storage: Storage) -> float:
-    """Return the scale of probabilities: the greatest code is the nearest to 1."""
-    if storage.dtype is DType.I16:
-        return 2.0**-15
-    return 2.0**-7 if storage.zero is Zero.FIXED and storage.dtype is DType.I8 else 2.0**-8
 
 
 def _scale_of(element: Element | None) -> float | None:
