@@ -10,7 +10,7 @@ from mrqc.ir.graph import Module
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.activations import activation_ranges
 from mrqc.passes.requantize.assignment import Contraction, joint_scales
-from mrqc.passes.requantize.distribution import distributions, weighed_grids
+from mrqc.passes.requantize.distribution import distributions
 from mrqc.passes.requantize.form import Edits, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
 from mrqc.targets import Target
@@ -49,12 +49,11 @@ class AssignScales(CalibratedPass):
             is_min_max = self.method == "min-max"
             scales = plan.least_scales() if is_min_max else plan.scales_of_least_error(own)
             return edited(module, Edits(plan.elements(scales)))
-        grids = weighed_grids(module, teacher)
         contractions = [
             Contraction(
                 layer.op.input,
                 layer.statement.result,
-                grids[layer.name],
+                layer.grid,
                 self.target.weight.is_per_channel_for(layer.op.mnemonic),
             )
             for layer in layers_of(module)

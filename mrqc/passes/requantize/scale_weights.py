@@ -8,13 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mrqc.calibration import Teacher
 from mrqc.ir.data import Data
 from mrqc.ir.graph import Module
 from mrqc.ir.types import Element
 from mrqc.ops import nn
-from mrqc.passes.definition import CalibratedPass, Exactness
-from mrqc.passes.requantize.distribution import weighed_grids
+from mrqc.passes.definition import Exactness, Pass
 from mrqc.passes.requantize.form import Edits, LayerForm, Real, along_channels, edited, float_constant, layers_of
 from mrqc.passes.requantize.weight_scales import (
     better_scales,
@@ -24,26 +22,24 @@ from mrqc.passes.requantize.weight_scales import (
     own_scales,
     shift_scales,
 )
-from mrqc.passes.requantize.weights import WeightGrid
 from mrqc.passes.requantize.zero_points import offset_of
 from mrqc.targets import Target
 
 
 @dataclass(frozen=True)
-class _ScalesWeights(CalibratedPass):
+class _ScalesWeights(Pass):
     """Gives the rounding of each layer's weights another scale."""
 
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
 
-    def run(self, module: Module, teacher: Teacher) -> Module:
+    def __call__(self, module: Module) -> Module:
         """Return the module with new weight scales."""
         elements: dict[str, Element] = {}
-        grids = weighed_grids(module, teacher)
         for layer in layers_of(module):
             if layer.rounding is None or not self.target.weight.symmetric:
                 continue
-            scales = self._scales(layer, grids[layer.name])
+            scales = self._scales(layer)
             bits = min(self.target.bias.bits, 32)
             if self.target.bias.shift is None and (len(scales) > 1 or bits < 32):
                 scales = coarse_enough(scales, _bias_reach(layer) / layer.input_scale, bits)
@@ -54,7 +50,7 @@ class _ScalesWeights(CalibratedPass):
         return self.target.weight.is_per_channel_for(layer.op.mnemonic)
 
     @abstractmethod
-    def _scales(self, layer: LayerForm, grid: WeightGrid, /) -> Real:
+    def _scales(self, layer: LayerForm) -> Real:
         """Return the new scales of a layer's weights."""
 
 
@@ -78,8 +74,9 @@ class CorrectWeights(_ScalesWeights):
     name: ClassVar[str] = "correct-weights"
     summary: ClassVar[str] = "keep the grid that the file's weights are on"
 
-    def _scales(self, layer: LayerForm, grid: WeightGrid, /) -> Real:
+    def _scales(self, layer: LayerForm) -> Real:
         scheme, per_channel = self.target.weight, self._per_channel(layer)
+        grid = layer.grid
         options = [own_scales(grid, per_channel), min_max_scales(layer.real_weights(), scheme, per_channel)]
         return better_scales(grid, options, scheme, per_channel)
 
@@ -100,10 +97,10 @@ class FoldRoundingError(_ScalesWeights):
     summary: ClassVar[str] = "make every multiplier a power of two by the scale of the weights"
     fold: bool = True
 
-    def run(self, module: Module, teacher: Teacher) -> Module:
+    def __call__(self, module: Module) -> Module:
         """Return the module with weight scales at which every multiplier is a power of two."""
         if self.fold or not self.target.requantize.only_shifts:
-            return super().run(module, teacher)
+            return super().__call__(module)
         return self._relabelled(module)
 
     def _relabelled(self, module: Module) -> Module:
@@ -112,7 +109,7 @@ class FoldRoundingError(_ScalesWeights):
         for layer in layers_of(module):
             if layer.rounding is None:
                 continue
-            scales = self._scales(layer, layer.grid)
+            scales = self._scales(layer)
             factors = scales / layer.weight_scales
             element = replace(layer.element, quantization=along_channels(scales))
             assert layer.element.quantization is not None
@@ -124,7 +121,7 @@ class FoldRoundingError(_ScalesWeights):
                 constants[layer.bias.result.name] = float_constant(layer.real_bias() * factors)
         return edited(module, Edits(elements, constants=constants))
 
-    def _scales(self, layer: LayerForm, _grid: WeightGrid, /) -> Real:
+    def _scales(self, layer: LayerForm) -> Real:
         if not self.target.requantize.only_shifts:
             return layer.weight_scales
         ratio = layer.output_scale / layer.input_scale
@@ -142,8 +139,8 @@ class ClipWeights(_ScalesWeights):
     name: ClassVar[str] = "clip-weights"
     summary: ClassVar[str] = "choose the scale of weights by error, saturating outliers"
 
-    def _scales(self, layer: LayerForm, grid: WeightGrid, /) -> Real:
+    def _scales(self, layer: LayerForm) -> Real:
         scheme, per_channel = self.target.weight, self._per_channel(layer)
         if self.target.requantize.only_shifts:
-            return shift_scales(grid, layer.output_scale / layer.input_scale, scheme, per_channel)
-        return free_scales(grid, scheme, per_channel)
+            return shift_scales(layer.grid, layer.output_scale / layer.input_scale, scheme, per_channel)
+        return free_scales(layer.grid, scheme, per_channel)

@@ -28,14 +28,11 @@ class WeightGrid:
         codes: int32 ``[O, …]``, zero point subtracted.
         scales: float64 ``[O]``; equal where the file has one scale.
         finer: How many steps of this grid make one of the grid that others are measured against.
-        weighing: How much a squared error of each weight counts, ``[O, …]``, so that all weights set to 0 would count
-            about 1 in the mean channel; None measures each channel by its own weights.
     """
 
     codes: NDArray[np.int32]
     scales: NDArray[np.float64]
     finer: int = 1
-    weighing: NDArray[np.float64] | None = None
 
     @classmethod
     def of_constant(cls, data: Data, quantization: Quantization | None) -> WeightGrid:
@@ -79,7 +76,7 @@ class WeightGrid:
         return np.arange(min(math.floor(math.log2(smallest / scheme.maximum)) - 1.0, -1.0), 1.0)
 
     def relative_errors(self, scales: NDArray[np.float64], scheme: WeightScheme) -> NDArray[np.float64]:
-        """Return ``|W - Q(W)|^2 / |W|^2`` of each output channel at each of ``scales``, or as ``weighing`` counts it.
+        """Return ``|W - Q(W)|^2 / |W|^2`` of each output channel at each of ``scales``.
 
         Args:
             scales: ``[K]`` candidates for all channels, or ``[O, K]``.
@@ -89,10 +86,7 @@ class WeightGrid:
             ``[O, K]``; 0 for channels without a weight other than 0.
         """
         levels, counts = self._histogram()
-        if self.weighing is None:
-            energy = np.maximum((counts * levels.astype(np.float64) ** 2).sum(axis=1), 1e-300)
-        else:
-            energy = 1.0 / self.scales**2
+        energy = np.maximum((counts * levels.astype(np.float64) ** 2).sum(axis=1), 1e-300)
         if self.is_uniform and scales.ndim == 1 and len(levels) == 1 and counts.shape[1] == levels.shape[1]:
             # One scale for all: the error of each level is the same in every channel.
             table = _squared_errors(levels[0][:, None], scales / self.scales[0], scheme)
@@ -111,19 +105,17 @@ class WeightGrid:
         return np.clip(np.rint(self.codes / ratio), scheme.minimum, scheme.maximum).astype(np.int8)
 
     def _histogram(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return levels and counts, broadcastable to ``[O, levels]``: each code once, and how much all of it counts.
+        """Return levels and counts, broadcastable to ``[O, levels]``: each code once, weighted by how often it occurs.
 
         A channel with fewer weights than there are codes is its own list of levels.
         """
         flat = self.codes.reshape(len(self.codes), -1)
         low, high = int(flat.min()), int(flat.max())
-        weighing = None if self.weighing is None else self.weighing.reshape(flat.shape)
         if flat.shape[1] <= high - low + 1:
-            return flat, np.ones((1, 1)) if weighing is None else weighing
+            return flat, np.ones((1, 1))
         width = high - low + 1
         keys = (flat - low) + np.arange(len(flat), dtype=np.int64)[:, None] * width
-        shares = None if weighing is None else weighing.ravel()
-        counts = np.bincount(keys.ravel(), shares, minlength=width * len(flat)).reshape(len(flat), width)
+        counts = np.bincount(keys.ravel(), minlength=width * len(flat)).reshape(len(flat), width)
         return np.arange(low, high + 1, dtype=np.int32)[None, :], counts.astype(np.float64)
 
 
