@@ -134,9 +134,8 @@ def test_nothing_is_computed_without_a_pass_that_asks(monkeypatch: pytest.Monkey
     monkeypatch.setattr(CalibrationSamples, "read", fail_on_use)
     module = residual_network()
     arrays = {value.name: np.zeros((3, *value.type.shape[1:])) for value in module.graph.inputs}
-    passes = "symmetrize,assign-scales,correct-weights,fold-rounding-error,clip-weights,round-weights,quantize-biases"
-    expected = mrqc.lower(module, "pow2-npu", passes=passes)
-    assert mrqc.lower(module, "pow2-npu", arrays, passes=passes) == expected
+    expected = mrqc.lower(module, "pow2-npu", recipe="fast")
+    assert mrqc.lower(module, "pow2-npu", arrays, recipe="fast") == expected
 
 
 def test_the_result_does_not_depend_on_the_batch(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:

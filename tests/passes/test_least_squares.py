@@ -68,7 +68,7 @@ def test_codes_that_are_exact_are_left_alone() -> None:
     weights = generator.integers(-9, 10, (4, 5)).astype(np.float64)
     weights[2] += 0.4
     problem = Problem(seen, products(seen, weights), None, weights, np.ones(4), 1e-3, (-127, 127))
-    codes = solve(problem, np.array([2]))
+    codes = solve(problem, np.array([2])).codes
     assert np.array_equal(codes[[0, 1, 3]], weights[[0, 1, 3]])
     nearest = products(seen, problem.nearest()[[2]])
     solved = products(seen, codes[[2]])

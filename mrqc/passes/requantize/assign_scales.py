@@ -26,6 +26,7 @@ class AssignScales(CalibratedPass):
             ``joint``: all together, so that every multiplier can be a power of two at the least cost to activations
             and weights (docs/requantization.md equations 6 to 8). ``auto``: ``joint`` where the target only shifts,
             else ``error``.
+        samples: Whether to look at what values activations take on the samples, data or synthetic pictures.
     """
 
     name: ClassVar[str] = "assign-scales"
@@ -33,6 +34,7 @@ class AssignScales(CalibratedPass):
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
     method: Literal["auto", "min-max", "error", "joint"] = "auto"
+    samples: bool = True
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module at the new scales.
@@ -42,7 +44,7 @@ class AssignScales(CalibratedPass):
         """
         ranges = {value.name: range_ for value, range_ in activation_ranges(teacher.module).items()}
         own = {value.name: value.type.element for value in teacher.module.graph.values()}
-        seen = distributions(teacher)
+        seen = distributions(teacher) if self.samples else {}
         plan = ActivationPlan.of(module, self.target, ranges, own, seen=seen)
         is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
         if not is_joint:

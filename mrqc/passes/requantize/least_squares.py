@@ -8,7 +8,7 @@ here by coordinate descent from the nearest codes, all channels at once; docs/re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,23 +99,54 @@ class Problem:
     ridge: float
     limits: tuple[int, int]
 
-    def nearest(self) -> Real:
-        """Return the codes nearest to the real weights."""
-        return np.clip(np.rint(self.weights / self.scales[:, None]), *self.limits)
+    def nearest(self, factor: float = 1.0) -> Real:
+        """Return the codes nearest to the real weights, at scales ``factor`` times as large."""
+        return np.clip(np.rint(self.weights / (self.scales[:, None] * factor)), *self.limits)
 
 
-def solve(problem: Problem, channels: NDArray[np.int64]) -> Real:
-    """Return codes ``[O, K]``: the nearest ones, but in ``channels`` those of the least error that was found."""
-    codes = problem.nearest()
+@dataclass(frozen=True)
+class Solution:
+    """Codes, and the scales that they are at.
+
+    Attributes:
+        codes: ``[O, K]``.
+        factor: What the scales are multiplied by.
+    """
+
+    codes: Real
+    factor: float
+
+
+def solve(problem: Problem, channels: NDArray[np.int64], factors: Sequence[float] = (1.0,)) -> Solution:
+    """Return the codes of the least error that was found, in ``channels``; the nearest ones in the others.
+
+    Args:
+        problem: What is wanted.
+        channels: Which channels to solve: all, if there are several factors.
+        factors: What all scales may be multiplied by; the one with the least error wins, the first of equals.
+    """
+    codes = [problem.nearest(factor) for factor in factors]
+    errors = np.zeros(len(factors))
+    for part, moments, mixed in _systems(problem, channels):
+        moments, real = _real_solution(problem, part, moments, mixed)
+        for index, factor in enumerate(factors):
+            scales = problem.scales[part, None] * factor
+            found = descend(codes[index][part], real / scales, moments, problem.limits)
+            codes[index][part] = found
+            errors[index] += _error(found * scales - real, moments)
+    best = int(np.argmin(errors))
+    return Solution(codes[best], factors[best])
+
+
+def _systems(problem: Problem, channels: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Real, Real]]:
+    """Yield channels with their second moments, ``[K, K]`` for all or ``[channels, K, K]``, and those with the sums."""
     if problem.active is None and problem.patches.shape[1] == 1:
         moments, mixed = _second_moments(problem.patches[:, 0], problem.sums[:, channels], None)
-        codes[channels] = _solved(problem, channels, codes[channels], moments, mixed.T)
-        return codes
+        yield channels, moments, mixed.T
+        return
     for part in _parts(channels):
         found = [_channel_moments(problem, channel) for channel in part]
-        moments, mixed = np.stack([pair[0] for pair in found]), np.stack([pair[1] for pair in found])
-        codes[part] = _solved(problem, part, codes[part], moments, mixed)
-    return codes
+        yield part, np.stack([pair[0] for pair in found]), np.stack([pair[1] for pair in found])
 
 
 def _parts(channels: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -141,17 +172,21 @@ def _second_moments(seen: Single, sums: Single, weight: Single | None) -> tuple[
     return (centred.T @ centred).astype(np.float64), (centred.T @ error).astype(np.float64)
 
 
-def _solved(problem: Problem, channels: NDArray[np.int64], codes: Real, moments: Real, mixed: Real) -> Real:
-    """Return the codes of some channels; ``moments`` ``[K, K]`` or one for each, ``mixed`` ``[channels, K]``."""
-    count = codes.shape[1]
+def _real_solution(problem: Problem, channels: NDArray[np.int64], moments: Real, mixed: Real) -> tuple[Real, Real]:
+    """Return the moments with the ridge, and the real weights of some channels that have the least error with them."""
+    count = moments.shape[-1]
     ridge = problem.ridge * np.trace(moments, axis1=-2, axis2=-1) / count + 1e-12
     moments = moments + ridge[..., None, None] * np.eye(count)
     mixed = mixed + np.broadcast_to(ridge, (len(channels),))[:, None] * problem.weights[channels]
     if moments.ndim == 2:
-        real = np.linalg.solve(moments, mixed.T).T
-    else:
-        real = np.linalg.solve(moments, mixed[..., None])[..., 0]
-    return descend(codes, real / problem.scales[channels, None], moments, problem.limits)
+        return moments, np.linalg.solve(moments, mixed.T).T.astype(np.float64)
+    return moments, np.linalg.solve(moments, mixed[..., None])[..., 0].astype(np.float64)
+
+
+def _error(distance: Real, moments: Real) -> float:
+    """Return the sum over channels of ``d^T H d``."""
+    products_ = np.matmul(distance[:, None, :], moments)[:, 0] if moments.ndim == 3 else distance @ moments
+    return float(np.sum(products_ * distance))
 
 
 def descend(codes: Real, wanted: Real, moments: Real, limits: tuple[int, int]) -> Real:

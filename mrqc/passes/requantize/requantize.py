@@ -42,16 +42,17 @@ STEPS: tuple[type[Pass], ...] = (
 Recipe = Literal["fast", "default", "best"]
 
 _START = "symmetrize,assign-scales,correct-weights,fold-rounding-error,clip-weights"
+_START_WITHOUT_SAMPLES = _START.replace("assign-scales", "assign-scales{samples=false}")
 _END = "quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
-        "fast": f"{_START},round-weights,{_END}",
-        "default": f"{_START},round-weights{{method=closed-form}},correct-biases,{_END}",
+        "fast": f"{_START_WITHOUT_SAMPLES},round-weights,{_END}",
+        "default": f"{_START},round-weights{{method=closed-form}},{_END}",
         "best": f"{_START},round-weights{{method=closed-form places=16384}},correct-biases{{positions=65536}},{_END}",
     }
 )
-"""What re-quantizes a module: ``fast`` in seconds and without data; without data all do what ``fast`` does."""
+"""What re-quantizes a module: ``fast`` in seconds and without samples, the others with data or synthetic pictures."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -17,7 +17,16 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.correct_biases import CorrectBiases, limits_of
-from mrqc.passes.requantize.form import Edits, Layer, LayerForm, Real, edited, layers_of, real_constant
+from mrqc.passes.requantize.form import (
+    Edits,
+    Layer,
+    LayerForm,
+    Real,
+    along_channels,
+    edited,
+    layers_of,
+    real_constant,
+)
 from mrqc.passes.requantize.least_squares import Positions, Problem, patches, products, solve
 from mrqc.passes.requantize.side_by_side import LayerSamples, change_layers
 from mrqc.passes.requantize.structure import rounded_constants
@@ -29,6 +38,11 @@ _MARGIN = 0.05
 """Share of the clamped range by which sums may lie outside and still count."""
 _SATURATED = 1e-3
 """How much a sum counts that the clamp hides."""
+_REPLACED = 0.5
+"""Share of channels off their grid from which on a layer has nothing to lose by another grid."""
+_OCTAVES = (1.0, 0.5, 0.25, 2.0)
+_FACTORS = (1.0, 0.84, 0.71, 0.59, 0.5, 0.42, 0.35, 0.25, 1.19)
+"""What the scale of such a layer may be multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +109,25 @@ class RoundWeights(CalibratedPass):
         else:
             sums = products(seen, weights) + layer.real_bias().astype(np.float32)
         problem = Problem(seen, sums, _active(layer, sums), weights, scales, self.ridge, self._limits)
-        codes = solve(problem, channels).reshape(layer.op.weight.type.shape)
-        return {layer.op.weight.name: nn.Constant(Data.of(codes, layer.element.dtype), layer.element)}
+        solution = solve(problem, *self._choices(layer, channels))
+        codes = solution.codes.reshape(layer.op.weight.type.shape)
+        element = layer.element
+        if solution.factor != 1.0:
+            element = replace(element, quantization=along_channels(layer.weight_scales * solution.factor))
+        return {layer.op.weight.name: nn.Constant(Data.of(codes, element.dtype), element)}
+
+    def _choices(self, layer: LayerForm, off_grid: NDArray[np.int64]) -> tuple[NDArray[np.int64], Sequence[float]]:
+        """Return the channels to solve, and what their scale may be multiplied by.
+
+        Weights that were mostly codes stay on their grid; others may find a finer one better, once the error of what
+        that cuts off is spread over the rest. A narrow bias has no room for a finer one.
+        """
+        channels = layer.op.weight.type.shape[0]
+        mostly_codes = len(off_grid) < _REPLACED * channels
+        if mostly_codes or len(layer.weight_scales) > 1 or self.target.bias.bits < 32:
+            return off_grid, (1.0,)
+        factors = _OCTAVES if self.target.requantize.only_shifts else _FACTORS
+        return np.arange(channels), factors
 
     @staticmethod
     def _original_sums(samples: LayerSamples, places: Positions, weights: Real) -> NDArray[np.float32]:

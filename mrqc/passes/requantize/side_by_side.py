@@ -187,6 +187,7 @@ class _Walk:
         self._done: set[str] = set()
         self._scaled = teacher.scaled
         self._sums: Array | None = None
+        self._statements: dict[str, Statement] = {}
 
     def advance_original(self, name: str) -> None:
         """Run the original up to the value of that name, if it has one."""
@@ -231,10 +232,22 @@ class _Walk:
                 self._sums += change.astype(np.float32)
             else:
                 self._sums = None
-            self.student.known[operand] = new.value.array
+            current = self._current(layer.statement)
+            index = layer.op.operands.index(operand)
+            replaced = replace(operand, type=operand.type.with_element(new.element))
+            # Weights may have got another scale.
+            old = current.op.operands[index]
+            op = current.op.map_operands(lambda value, old=old, new=replaced: new if value == old else value)
+            self._statements[layer.name] = Statement(current.results, op, current.location)
+            self.student.known[replaced] = new.value.array
+
+    def _current(self, statement: Statement) -> Statement:
+        """Return a statement with the operands that it has now."""
+        return self._statements.get(statement.result.name, statement)
 
     def _layer_sums(self, statement: Statement) -> Array:
         if self._sums is None:
+            statement = self._current(statement)
             op = replace(cast(Any, statement.op), element=FLOAT, clamp=nn.UNBOUNDED)
             unrounded = Statement(statement.results, op, statement.location)
             self._sums = self.student.run(unrounded, np.float32)
@@ -243,7 +256,7 @@ class _Walk:
     def compute(self, statement: Statement) -> None:
         """Run a statement of the module as it is now."""
         if self._sums is None:
-            result = self.student.run(statement)
+            result = self.student.run(self._current(statement))
         else:
             result = self._encoded(statement, self._sums)
             self._sums = None
