@@ -58,7 +58,7 @@ def _drop(
     picture: Real, free: NDArray[np.bool_], texture: Real, mean: Real, contrast: float, generator: np.random.Generator
 ) -> None:
     """Put a shape where nothing lies yet: what falls first lies on top."""
-    height, width = free.shape
+    height, width = int(free.shape[0]), int(free.shape[1])
     shorter = min(height, width)
     smallest, largest = max(SMALLEST * shorter, 0.75), max(LARGEST * shorter, 1.5)
     # The inverse of the distribution function of radii that occur as their cube's reciprocal.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -10,7 +11,7 @@ from mrqc.ir.graph import Module
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.activations import activation_ranges
 from mrqc.passes.requantize.assignment import Contraction, joint_scales
-from mrqc.passes.requantize.distribution import distributions
+from mrqc.passes.requantize.distribution import Distribution, distributions
 from mrqc.passes.requantize.form import Edits, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
 from mrqc.targets import Target
@@ -44,7 +45,7 @@ class AssignScales(CalibratedPass):
         """
         ranges = {value.name: range_ for value, range_ in activation_ranges(teacher.module).items()}
         own = {value.name: value.type.element for value in teacher.module.graph.values()}
-        seen = distributions(teacher) if self.samples else {}
+        seen: Mapping[str, Distribution] = distributions(teacher) if self.samples else {}
         plan = ActivationPlan.of(module, self.target, ranges, own, seen=seen)
         is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
         if not is_joint:
