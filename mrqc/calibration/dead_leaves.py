@@ -92,7 +92,7 @@ class _Shape:
         length = math.sqrt(x * x + y * y) or 1.0
         self._cosine, self._sine = x / length, y / length
 
-    def holds(self, down: Real, across: Real) -> NDArray[np.bool_]:
+    def holds(self, down: NDArray[Any], across: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which points lie inside."""
         along = self._cosine * across + self._sine * down
         athwart = (self._cosine * down - self._sine * across) / self._flatness
