@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tflite
 from litert import LiteRT
 from numpy.typing import NDArray
 
@@ -86,3 +87,17 @@ def test_padding_that_counts_in_an_average_is_written_even_where_it_is_that_of_s
     found = in_runtime(module, "tflite", array)["y"]
     assert np.array_equal(found, mrqc.reference(module).run({"x": array})["y"])
     assert found.reshape(-1).tolist() == [18, 13, 53, 33]
+
+
+@pytest.mark.parametrize(("span", "operators"), [(1 / 16, 3), (1 / 32, 2)])
+def test_logarithms_below_what_the_operator_of_tflite_holds_are_not_cut_off(span: float, operators: int) -> None:
+    builder = GraphBuilder()
+    x = builder.add_input("x", TensorType((1, 24), Element.per_tensor(DType.I8, span)))
+    softmax = nn.LogSoftmax(x, Element.per_tensor(DType.I8, 0.25))
+    module = Module("logarithms", builder.finish([Output("y", builder.emit(softmax))]))
+    array = np.full((1, 24), 127, np.int8)
+    array[0, ::2] = -128
+    # The least result is -18.4, at half the span -10.5; the operator's codes end at -16.
+    found = in_runtime(module, "tflite", array)["y"]
+    assert np.abs(found.astype(int) - mrqc.reference(module).run({"x": array})["y"]).max() <= 1
+    assert tflite.Model.GetRootAsModel(mrqc.emit_tflite(module), 0).Subgraphs(0).OperatorsLength() == operators

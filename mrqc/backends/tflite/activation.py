@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mrqc.backends.tflite.file import Options
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site
 from mrqc.errors import RefusalError
-from mrqc.ir import DType, Element, Op
+from mrqc.ir import FLOAT, DType, Element, Op
 from mrqc.ops import nn
 
 _RELUS = {(0.0, math.inf): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1", (0.0, 1.0): "RELU_0_TO_1"}
@@ -88,9 +88,31 @@ def export_tanh(op: Op, site: Site) -> None:
 
 @TFLITE_EXPORTS.register(nn.LogSoftmax)
 def export_log_softmax(op: Op, site: Site) -> None:
-    """``LOG_SOFTMAX``, and a ``QUANTIZE`` where the result is not at the scale that it always has."""
+    """``LOG_SOFTMAX``, and a ``QUANTIZE`` where the result is not at the scale that it always has.
+
+    On codes it saturates at about -16: where the result goes further down, it is computed in floats.
+    """
     assert isinstance(op, nn.LogSoftmax)
-    _finish_at(site, "LOG_SOFTMAX", op, _LOGARITHMS, Options("LogSoftmaxOptions"))
+    options = Options("LogSoftmaxOptions")
+    if not op.element.is_quantized or _reaches(op, _LOGARITHMS.get(op.input.type.dtype)):
+        _finish_at(site, "LOG_SOFTMAX", op, _LOGARITHMS, options)
+        return
+    real = op.input.type.with_element(FLOAT)
+    operand = site.operand(op.input)
+    if op.input.type.element.is_quantized:
+        operand = site.step("DEQUANTIZE", [operand], real, Options("DequantizeOptions"))
+    logarithms = site.step("LOG_SOFTMAX", [operand], real, options)
+    site.finish("QUANTIZE", [logarithms], Options("QuantizeOptions"))
+
+
+def _reaches(op: nn.LogSoftmax, produced: Element | None) -> bool:
+    """Whether an element holds, to within half a code of the result, the least number that a log-softmax gives."""
+    if produced is None or not op.input.type.element.is_quantized:
+        return False
+    low, high = op.input.type.element.real_range
+    step = op.element.quantization.scale if op.element.quantization is not None else 0.0
+    least = max(op.element.real_range[0], low - high - math.log(op.input.type.shape[-1]))
+    return least >= produced.real_range[0] - step / 2
 
 
 @TFLITE_EXPORTS.register(nn.HardSwish)
