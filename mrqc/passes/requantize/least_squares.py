@@ -21,6 +21,8 @@ Single = NDArray[np.float32]
 
 SWEEPS = 20
 """Passes over all weights; the first two do nearly everything."""
+_BLOCK = 32
+"""Weights that are changed one after the other before the rest is told."""
 _CHANNELS = 64
 """Output channels with second moments of their own that are solved at a time."""
 
@@ -141,12 +143,23 @@ def solve(problem: Problem, channels: NDArray[np.int64], factors: Sequence[float
 def _systems(problem: Problem, channels: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Real, Real]]:
     """Yield channels with their second moments, ``[K, K]`` for all or ``[channels, K, K]``, and those with the sums."""
     if problem.active is None and problem.patches.shape[1] == 1:
-        moments, mixed = _second_moments(problem.patches[:, 0], problem.sums[:, channels], None)
+        moments, mixed = _second_moments(problem.patches[:, 0], problem.sums[:, channels])
         yield channels, moments, mixed.T
         return
+    per_group = len(problem.weights) // problem.patches.shape[1]
+    group, index = _Group(problem.patches[:, 0]), 0
     for part in _parts(channels):
-        found = [_channel_moments(problem, channel) for channel in part]
+        found: list[tuple[Real, Real]] = []
+        for channel in part:
+            if channel // per_group != index:
+                index = int(channel) // per_group
+                group = _Group(problem.patches[:, index])
+            found.append(group.system(problem.sums[:, channel], _weight(problem, channel)))
         yield part, np.stack([pair[0] for pair in found]), np.stack([pair[1] for pair in found])
+
+
+def _weight(problem: Problem, channel: np.int64) -> Single | None:
+    return None if problem.active is None else problem.active[:, channel]
 
 
 def _parts(channels: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -154,21 +167,37 @@ def _parts(channels: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         yield channels[first : first + _CHANNELS]
 
 
-def _channel_moments(problem: Problem, channel: np.int64) -> tuple[Real, Real]:
-    per_group = len(problem.weights) // problem.patches.shape[1]
-    weight = None if problem.active is None else problem.active[:, channel]
-    return _second_moments(problem.patches[:, channel // per_group], problem.sums[:, channel], weight)
+class _Group:
+    """What the channels of a group see, and its second moments over all places.
 
+    Where a sum counts fully or next to nothing, second moments are those of all places and those of the few that
+    differ from most: a fraction of the work for each channel.
+    """
 
-def _second_moments(seen: Single, sums: Single, weight: Single | None) -> tuple[Real, Real]:
-    """Return centred second moments of what is seen, ``[K, K]``, and with the sums, ``[K]`` or ``[K, O]``."""
-    if weight is None:
-        centred, error = seen - seen.mean(axis=0), sums - sums.mean(axis=0)
-    else:
+    def __init__(self, seen: Single) -> None:
+        self.seen = seen - seen.mean(axis=0)
+        self.moments = self.seen.T @ self.seen
+
+    def system(self, sums: Single, weight: Single | None) -> tuple[Real, Real]:
+        """Return the centred second moments ``[K, K]`` of a channel, and those with its sums, ``[K]``."""
+        if weight is None:
+            return _second_moments(self.seen, sums)
+        least, most = float(weight.min()), float(weight.max())
+        high = weight == most
+        many = np.count_nonzero(high) * 2 > len(high)
+        few = self.seen[~high if many else high]
+        part = few.T @ few
+        moments = least * self.moments + (most - least) * (self.moments - part if many else part)
+        weighted = weight @ self.seen
         total = weight.sum()
-        root = np.sqrt(weight)
-        centred = (seen - (weight @ seen) / total) * root[:, None]
-        error = (sums - (weight @ sums) / total) * root
+        centre = float(weight @ sums) / float(total)
+        mixed = (weight * (sums - centre)) @ self.seen
+        return (moments - np.outer(weighted, weighted) / total).astype(np.float64), mixed.astype(np.float64)
+
+
+def _second_moments(seen: Single, sums: Single) -> tuple[Real, Real]:
+    """Return centred second moments of what is seen, ``[K, K]``, and with the sums, ``[K]`` or ``[K, O]``."""
+    centred, error = seen - seen.mean(axis=0), sums - sums.mean(axis=0)
     return (centred.T @ centred).astype(np.float64), (centred.T @ error).astype(np.float64)
 
 
@@ -201,17 +230,31 @@ def descend(codes: Real, wanted: Real, moments: Real, limits: tuple[int, int]) -
     found = codes.copy()
     error = found - wanted
     gradient = np.matmul(error[:, None, :], moments)[:, 0] if moments.ndim == 3 else error @ moments
-    diagonal = np.maximum(np.diagonal(moments, axis1=-2, axis2=-1), 1e-300)
     for _ in range(SWEEPS):
         changed = False
-        for index in range(codes.shape[1]):
-            step = -np.rint(gradient[:, index] / diagonal[..., index])
-            step = np.clip(found[:, index] + step, *limits) - found[:, index]
-            if not step.any():
+        for first in range(0, codes.shape[1], _BLOCK):
+            block = slice(first, first + _BLOCK)
+            steps = _block_steps(found[:, block], gradient[:, block], moments[..., block, block], limits)
+            if not steps.any():
                 continue
             changed = True
-            found[:, index] += step
-            gradient += step[:, None] * moments[..., index, :]
+            found[:, block] += steps
+            # All other weights learn of a block's steps at once, as a product of matrices.
+            rows = moments[..., block, :]
+            gradient += np.matmul(steps[:, None, :], rows)[:, 0] if moments.ndim == 3 else steps @ rows
         if not changed:
             break
     return found
+
+
+def _block_steps(codes: Real, gradient: Real, moments: Real, limits: tuple[int, int]) -> Real:
+    """Return what each code of a few neighbouring weights changes by, one after the other."""
+    inside, steps = gradient.copy(), np.zeros_like(codes)
+    diagonal = np.maximum(np.diagonal(moments, axis1=-2, axis2=-1), 1e-300)
+    for index in range(codes.shape[1]):
+        step = -np.rint(inside[:, index] / diagonal[..., index])
+        step = np.clip(codes[:, index] + step, *limits) - codes[:, index]
+        if step.any():
+            steps[:, index] = step
+            inside += step[:, None] * moments[..., index, :]
+    return steps
