@@ -19,8 +19,10 @@ from mrqc.passes.requantize.form import Layer, Real
 
 Single = NDArray[np.float32]
 
-SWEEPS = 20
+SWEEPS = 6
 """Passes over all weights; the first two do nearly everything."""
+_SETTLED = 1e-3
+"""Share of changed codes below which another pass would change nothing that can be seen."""
 _BLOCK = 32
 """Weights that are changed one after the other before the rest is told."""
 _CHANNELS = 64
@@ -219,7 +221,7 @@ def _error(distance: Real, moments: Real) -> float:
 
 
 def descend(codes: Real, wanted: Real, moments: Real, limits: tuple[int, int]) -> Real:
-    """Return integer codes with a locally least ``(w - t)^T H (w - t)``: no change of a single code makes it less.
+    """Return integer codes with a nearly least ``(w - t)^T H (w - t)``: hardly a change of a single code makes it less.
 
     Args:
         codes: Where to start, ``[channels, K]``.
@@ -231,18 +233,19 @@ def descend(codes: Real, wanted: Real, moments: Real, limits: tuple[int, int]) -
     error = found - wanted
     gradient = np.matmul(error[:, None, :], moments)[:, 0] if moments.ndim == 3 else error @ moments
     for _ in range(SWEEPS):
-        changed = False
+        changed = 0
         for first in range(0, codes.shape[1], _BLOCK):
             block = slice(first, first + _BLOCK)
             steps = _block_steps(found[:, block], gradient[:, block], moments[..., block, block], limits)
-            if not steps.any():
+            count = np.count_nonzero(steps)
+            if not count:
                 continue
-            changed = True
+            changed += count
             found[:, block] += steps
             # All other weights learn of a block's steps at once, as a product of matrices.
             rows = moments[..., block, :]
             gradient += np.matmul(steps[:, None, :], rows)[:, 0] if moments.ndim == 3 else steps @ rows
-        if not changed:
+        if changed <= _SETTLED * found.size:
             break
     return found
 
