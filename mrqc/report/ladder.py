@@ -19,6 +19,7 @@ Samples = Literal["none", "synthetic", "calib"]
 CORRECT_WEIGHTS = "correct-weights"
 FOLD = "fold-rounding-error"
 JOINT = "joint-scales"
+SEEN = "scales-on-data"
 CLIP = "clip-weights"
 CORRECT_BIASES = "correct-biases"
 CORRECT_BIASES_ON_DATA = "correct-biases-on-data"
@@ -87,6 +88,10 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
             Technique(FOLD, "fold the rounding of multipliers into the scales of weights"),
             Technique(JOINT, "choose all scales together", (FOLD,)),
         ]
+    if has_data:
+        found.append(
+            Technique(SEEN, "choose scales by the values that activations take", (FOLD, JOINT) if shifts else ())
+        )
     # On a target that only shifts, a scale chosen by its error has a multiplier that is a power of two.
     found.append(
         Technique(CLIP, "choose the scales of weights by error, saturating outliers", (FOLD,) if shifts else ())
@@ -152,7 +157,7 @@ def _recipes(has_data: bool) -> Iterator[Rung]:
         on_data = has_data and name != "fast"
         if (passes, on_data) not in seen:
             seen.add((passes, on_data))
-            samples: Samples = "calib" if on_data else "none"
+            samples: Samples = "calib" if on_data else "none" if name == "fast" else "synthetic"
             yield Rung(f"recipe {name}", "recipe", None, f"{FRONT},{passes},{BACK}", samples)
 
 
@@ -165,7 +170,7 @@ class _Composition:
 
     @property
     def samples(self) -> Samples:
-        if not self.on.isdisjoint((CORRECT_BIASES_ON_DATA, EQUALIZE, CLOSED_FORM)):
+        if not self.on.isdisjoint((SEEN, CORRECT_BIASES_ON_DATA, EQUALIZE, CLOSED_FORM)):
             return "calib"
         return "synthetic" if CORRECT_BIASES in self.on else "none"
 
@@ -177,7 +182,7 @@ class _Composition:
             free: Whether multipliers stay what they are on a target that only shifts.
         """
         start = [FRONT, self._symmetrize, *(["equalize"] if EQUALIZE in self.on else [])]
-        passes = [*start, f"assign-scales{{method={'joint' if JOINT in self.on else 'min-max'}}}"]
+        passes = [*start, self._assign_scales]
         passes += self._weights(free) if weights else ["keep-weights", "round-weights"]
         if not self.on.isdisjoint((CORRECT_BIASES, CORRECT_BIASES_ON_DATA)):
             passes.append("correct-biases{synthetic=true}" if self.samples == "synthetic" else "correct-biases")
@@ -191,6 +196,12 @@ class _Composition:
         if not self.target.activation.symmetric or PADS in self.on:
             return "symmetrize"
         return "symmetrize{pads=false}" if ABSORB in self.on else "symmetrize{centre=false pads=false}"
+
+    @property
+    def _assign_scales(self) -> str:
+        if SEEN in self.on:
+            return "assign-scales"
+        return f"assign-scales{{method={'joint samples=false' if JOINT in self.on else 'min-max'}}}"
 
     def _weights(self, free: bool) -> Iterator[str]:
         if CORRECT_WEIGHTS in self.on:
