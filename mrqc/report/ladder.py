@@ -20,6 +20,7 @@ CORRECT_WEIGHTS = "correct-weights"
 FOLD = "fold-rounding-error"
 JOINT = "joint-scales"
 SEEN = "scales-on-data"
+MERGE = "merge-channels"
 CLIP = "clip-weights"
 CORRECT_BIASES = "correct-biases"
 CORRECT_BIASES_ON_DATA = "correct-biases-on-data"
@@ -91,6 +92,10 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
     if has_data:
         found.append(
             Technique(SEEN, "choose scales by the values that activations take", (FOLD, JOINT) if shifts else ())
+        )
+    if not target.weight.is_per_channel and target.weight.symmetric:
+        found.append(
+            Technique(MERGE, "choose the one scale of weights that have several by error", (FOLD,) if shifts else ())
         )
     # On a target that only shifts, a scale chosen by its error has a multiplier that is a power of two.
     found.append(
@@ -206,6 +211,8 @@ class _Composition:
     def _weights(self, free: bool) -> Iterator[str]:
         if CORRECT_WEIGHTS in self.on:
             yield "correct-weights"
+        if MERGE in self.on:
+            yield "merge-channels"
         if self.target.requantize.only_shifts and not free:
             yield "fold-rounding-error" if FOLD in self.on else "fold-rounding-error{fold=false}"
         if CLIP in self.on:

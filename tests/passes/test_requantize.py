@@ -28,8 +28,8 @@ TARGETS = ["sym-npu", "pow2-npu"]
 
 
 WITHOUT_DATA = (
-    "symmetrize,assign-scales,correct-weights,fold-rounding-error,clip-weights,round-weights,quantize-biases,"
-    "absorb-zero-points"
+    "symmetrize,assign-scales,correct-weights,merge-channels,fold-rounding-error,clip-weights,round-weights,"
+    "quantize-biases,absorb-zero-points"
 )
 """Every pass that looks at no samples: what they give can be said beforehand."""
 

@@ -9,7 +9,7 @@ from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.requantize import RECIPES, STEPS, Recipe, Requantize
 from mrqc.passes.requantize.round_weights import RoundWeights
-from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError
+from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError, MergeChannels
 from mrqc.passes.requantize.symmetrize import Symmetrize
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Equalize",
     "FoldRoundingError",
     "KeepWeights",
+    "MergeChannels",
     "QuantizeBiases",
     "Recipe",
     "Requantize",

@@ -19,7 +19,7 @@ from mrqc.passes.requantize.equalize import Equalize
 from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.round_weights import RoundWeights
-from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError
+from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError, MergeChannels
 from mrqc.passes.requantize.symmetrize import Symmetrize
 from mrqc.targets import Target
 
@@ -28,6 +28,7 @@ STEPS: tuple[type[Pass], ...] = (
     Equalize,
     AssignScales,
     CorrectWeights,
+    MergeChannels,
     FoldRoundingError,
     ClipWeights,
     KeepWeights,
@@ -41,7 +42,7 @@ STEPS: tuple[type[Pass], ...] = (
 
 Recipe = Literal["fast", "default", "best"]
 
-_START = "symmetrize,assign-scales,correct-weights,fold-rounding-error,clip-weights"
+_START = "symmetrize,assign-scales,correct-weights,merge-channels,fold-rounding-error,clip-weights"
 _START_WITHOUT_SAMPLES = _START.replace("assign-scales", "assign-scales{samples=false}")
 _END = "quantize-biases,absorb-zero-points,align-scales"
 

@@ -1,4 +1,4 @@
-"""``correct-weights``, ``fold-rounding-error`` and ``clip-weights``: the scale that weights are rounded to."""
+"""``correct-weights``, ``merge-channels``, ``fold-rounding-error``, ``clip-weights``: what weights are rounded to."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class _ScalesWeights(Pass):
             if layer.rounding is None or not self.target.weight.symmetric:
                 continue
             scales = self._scales(layer)
+            if scales is None:
+                continue
             bits = min(self.target.bias.bits, 32)
             if self.target.bias.shift is None and (len(scales) > 1 or bits < 32):
                 scales = coarse_enough(scales, _bias_reach(layer) / layer.input_scale, bits)
@@ -50,8 +52,15 @@ class _ScalesWeights(Pass):
         return self.target.weight.is_per_channel_for(layer.op.mnemonic)
 
     @abstractmethod
-    def _scales(self, layer: LayerForm) -> Real:
-        """Return the new scales of a layer's weights."""
+    def _scales(self, layer: LayerForm) -> Real | None:
+        """Return the new scales of a layer's weights, None to leave it alone."""
+
+    def _least_error_scales(self, layer: LayerForm) -> Real:
+        """Return the scales of the least error, clipping included; those of shifts where the target has no others."""
+        scheme, per_channel = self.target.weight, self._per_channel(layer)
+        if self.target.requantize.only_shifts:
+            return shift_scales(layer.grid, layer.output_scale / layer.input_scale, scheme, per_channel)
+        return free_scales(layer.grid, scheme, per_channel)
 
 
 def _bias_reach(layer: LayerForm) -> Real:
@@ -79,6 +88,24 @@ class CorrectWeights(_ScalesWeights):
         grid = layer.grid
         options = [own_scales(grid, per_channel), min_max_scales(layer.real_weights(), scheme, per_channel)]
         return better_scales(grid, options, scheme, per_channel)
+
+
+@dataclass(frozen=True)
+class MergeChannels(_ScalesWeights):
+    """Give layers whose channels have scales of their own the one of least error where the target has only one.
+
+    The grids of most channels are lost then whatever the scale is, so that it need not be that of the largest weight:
+    a smaller one saturates the few channels that are large and serves the others (docs/requantization.md equation 9).
+    Weights on one grid for all channels are left to ``correct-weights``, targets with a scale for each channel alone.
+    """
+
+    name: ClassVar[str] = "merge-channels"
+    summary: ClassVar[str] = "choose one scale by error for weights whose channels have one each"
+
+    def _scales(self, layer: LayerForm) -> Real | None:
+        if self._per_channel(layer) or layer.grid.is_shared:
+            return None
+        return self._least_error_scales(layer)
 
 
 @dataclass(frozen=True)
@@ -140,7 +167,4 @@ class ClipWeights(_ScalesWeights):
     summary: ClassVar[str] = "choose the scale of weights by error, saturating outliers"
 
     def _scales(self, layer: LayerForm) -> Real:
-        scheme, per_channel = self.target.weight, self._per_channel(layer)
-        if self.target.requantize.only_shifts:
-            return shift_scales(layer.grid, layer.output_scale / layer.input_scale, scheme, per_channel)
-        return free_scales(layer.grid, scheme, per_channel)
+        return self._least_error_scales(layer)

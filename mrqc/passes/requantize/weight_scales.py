@@ -66,7 +66,11 @@ def free_scales(weights: WeightGrid, scheme: WeightScheme, per_channel: bool) ->
     low = min(math.log2(weights.scales.min() * weights.finer / weights.base_scale), 0.0)
     if low < 0.0:
         ratios = np.concatenate((ratios, np.exp2(np.arange(low, 0.0, 1 / 16))))
-    return _best(weights, weights.base_scale * ratios, scheme, per_channel)
+    candidates = weights.base_scale * ratios
+    if not weights.is_shared:
+        # No grid to keep: the scale that clips nothing may lie between two candidates and be better than both.
+        candidates = np.append(candidates, (weights.reach.max() or weights.base_scale) / scheme.maximum)
+    return _best(weights, candidates, scheme, per_channel)
 
 
 def better_scales(weights: WeightGrid, options: list[Real], scheme: WeightScheme, per_channel: bool) -> Real:

@@ -65,12 +65,22 @@ class WeightGrid:
         """Whether all channels share one scale."""
         return bool(np.all(self.scales == self.scales[0]))
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the file has one grid for all channels."""
+        return self.is_uniform and self.finer == 1
+
+    @property
+    def reach(self) -> NDArray[np.float64]:
+        """The greatest magnitude of a weight in each channel."""
+        return np.abs(self.codes).max(axis=tuple(range(1, self.codes.ndim))) * self.scales
+
     def useful_octaves(self, scheme: WeightScheme, per_channel: bool) -> NDArray[np.float64]:
         """Return the exponents n, up to 0, for which a scale of ``base_scale * 2**n`` does not cut most weights off.
 
         A grid finer than the file's own is no worse and fits more easily, if the largest code leaves room for it.
         """
-        reach = np.abs(self.codes).max(axis=tuple(range(1, self.codes.ndim))) * self.scales / self.base_scale
+        reach = self.reach / self.base_scale
         spread = reach[reach > 0]
         smallest = float(spread.min() if per_channel else spread.max()) if len(spread) else 1.0
         return np.arange(min(math.floor(math.log2(smallest / scheme.maximum)) - 1.0, -1.0), 1.0)
