@@ -53,7 +53,7 @@ def test_lower_reports_in_json(mrqc: CommandLine, digits: Path, tmp_path: Path) 
     assert (facts["inputs"][0]["dtype"], facts["inputs"][0]["zero_point"]) == ("i8", -128)
     assert facts["outputs"][0]["shape"] == [1, 10]
     assert facts["arena_bytes"] > 0 < facts["constant_bytes"]
-    assert {"symmetrize", "correct-biases", "lower-to-int", "legalize"} <= {
+    assert {"symmetrize", "round-weights{method=closed-form}", "lower-to-int", "legalize"} <= {
         record["name"] for record in facts["passes"]
     }
     assert facts["files"] == [str(output), str(tmp_path / "my_kernel.h")]
