@@ -48,7 +48,7 @@ class Distribution:
         """Return the squared error over the power at each of ``scales``, whose codes reach from ``low`` to ``high``.
 
         Rounding adds ``s^2 / 12`` where a value is not at an end of its clamp, and what lies outside is cut off
-        (docs/requantization.md equation 7). Values that are codes of the same grid already are not ``rounded``.
+        (docs/requantization.md equation 15). Values that are codes of the same grid already are not ``rounded``.
         """
         beyond = np.clip(self.values, low[..., None], high[..., None]) - self.values
         return (rounded * self.inside * scales**2 / 12.0 + beyond**2 @ self.shares) / self.power
