@@ -115,10 +115,12 @@ class Solution:
     Attributes:
         codes: ``[O, K]``.
         factor: What the scales are multiplied by.
+        real: The real weights of the least error, near the codes; those of the problem in other channels.
     """
 
     codes: Real
     factor: float
+    real: Real
 
 
 def solve(problem: Problem, channels: NDArray[np.int64], factors: Sequence[float] = (1.0,)) -> Solution:
@@ -131,15 +133,17 @@ def solve(problem: Problem, channels: NDArray[np.int64], factors: Sequence[float
     """
     codes = [problem.nearest(factor) for factor in factors]
     errors = np.zeros(len(factors))
+    solution = problem.weights.copy()
     for part, moments, mixed in _systems(problem, channels):
         moments, real = _real_solution(problem, part, moments, mixed)
+        solution[part] = real
         for index, factor in enumerate(factors):
             scales = problem.scales[part, None] * factor
             found = descend(codes[index][part], real / scales, moments, problem.limits)
             codes[index][part] = found
             errors[index] += _error(found * scales - real, moments)
     best = int(np.argmin(errors))
-    return Solution(codes[best], factors[best])
+    return Solution(codes[best], factors[best], solution)
 
 
 def _systems(problem: Problem, channels: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Real, Real]]:

@@ -50,7 +50,7 @@ RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
         "fast": f"{_START_WITHOUT_SAMPLES},round-weights,{_END}",
         "default": f"{_START},round-weights{{method=closed-form}},{_END}",
-        "best": f"{_START},round-weights{{method=closed-form places=16384}},correct-biases{{positions=65536}},{_END}",
+        "best": f"{_START},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
     }
 )
 """What re-quantizes a module: ``fast`` in seconds and without samples, the others with data or synthetic pictures."""

@@ -16,6 +16,7 @@ from mrqc.ir.rewrite import without_dead_statements
 from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import CalibratedPass, Exactness
+from mrqc.passes.requantize.adaptive_rounding import adapted
 from mrqc.passes.requantize.correct_biases import CorrectBiases, limits_of
 from mrqc.passes.requantize.form import (
     Edits,
@@ -54,7 +55,8 @@ class RoundWeights(CalibratedPass):
         method: ``nearest``: to the real value. ``closed-form``: in channels whose weights are not all codes already,
             those with the least squared error of the layer's sums that are not hidden by its clamp; biases are
             corrected on the way, so that each layer sees what it will see. Synthetic samples other than pictures have
-            not the second moments of data and leave it at the nearest.
+            not the second moments of data and leave it at the nearest. ``adaptive``: from there on, in the same
+            channels, whether each weight is rounded up or down is learned from the error behind the clamp.
         places: How many results of a layer are looked at.
         ridge: How strongly the solution is drawn to the real weights.
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
@@ -65,14 +67,14 @@ class RoundWeights(CalibratedPass):
     summary: ClassVar[str] = "turn weights and other constants into codes of the target"
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
-    method: Literal["nearest", "closed-form"] = "nearest"
+    method: Literal["nearest", "closed-form", "adaptive"] = "nearest"
     places: int = 4096
     ridge: float = 0.01
     reference: Literal["original", "input"] = "input"
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
-        if self.method == "closed-form" and teacher.is_representative:
+        if self.method != "nearest" and teacher.is_representative:
             module = change_layers(module, teacher, "rounding weights", self._solved, CorrectBiases().corrected)
         return self._nearest(module)
 
@@ -109,7 +111,10 @@ class RoundWeights(CalibratedPass):
         else:
             sums = products(seen, weights) + layer.real_bias().astype(np.float32)
         problem = Problem(seen, sums, _active(layer, sums), weights, scales, self.ridge, self._limits)
-        solution = solve(problem, *self._choices(layer, channels))
+        channels, factors = self._choices(layer, channels)
+        solution = solve(problem, channels, factors)
+        if self.method == "adaptive":
+            solution = adapted(problem, solution, channels, layer.real_bias(), limits_of(layer))
         codes = solution.codes.reshape(layer.op.weight.type.shape)
         element = layer.element
         if solution.factor != 1.0:
