@@ -8,13 +8,19 @@ from typing import ClassVar, Literal
 
 from mrqc.calibration import Teacher
 from mrqc.ir.graph import Module
+from mrqc.ir.types import Element
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.activations import activation_ranges
-from mrqc.passes.requantize.assignment import Contraction, joint_scales
+from mrqc.passes.requantize.assignment import Contraction, JointAssignment
 from mrqc.passes.requantize.distribution import Distribution, distributions
 from mrqc.passes.requantize.form import Edits, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
 from mrqc.targets import Target
+
+_ROUNDS = 4
+"""How often scales are chosen anew at the zero points of the last ones."""
+_GAIN = 0.999
+"""What such a round must make of the cost."""
 
 
 @dataclass(frozen=True)
@@ -61,4 +67,21 @@ class AssignScales(CalibratedPass):
             )
             for layer in layers_of(module)
         ]
-        return edited(module, Edits(plan.elements(joint_scales(plan.groups, plan.demands, contractions, self.target))))
+        return edited(module, Edits(self._joint(plan, JointAssignment(plan.groups, contractions, self.target))))
+
+    def _joint(self, plan: ActivationPlan, assignment: JointAssignment) -> dict[str, Element]:
+        """Return the elements of activations at scales that are chosen together.
+
+        Where additions and means decide offsets, these come from whole ranges at first; then zero points are chosen at
+        the scales that were found, and scales at these zero points, as long as that costs less.
+        """
+        found: tuple[float, dict[str, Element]] | None = None
+        for _ in range(_ROUNDS):
+            plan, scales = plan.searched(assignment.scales(plan.demands))
+            scales = assignment.with_shifts(scales)
+            cost = assignment.cost(scales, plan.demands)
+            if found is not None and not cost < found[0] * _GAIN:
+                break
+            found = cost, plan.elements(scales)
+        assert found is not None
+        return found[1]

@@ -44,28 +44,85 @@ class Contraction:
     per_channel: bool
 
 
-def joint_scales(
-    groups: ScaleGroups, demands: Sequence[Demand], contractions: Sequence[Contraction], target: Target
-) -> list[float]:
-    """Return the scale of each exact group such that every multiplier can be a power of two at the least total cost."""
-    problem = MinSumProblem([np.zeros(BINS) for _ in range(groups.fraction_groups)])
-    positions = np.arange(BINS) / BINS
-    for index, demand in enumerate(demands):
-        scales = 2.0 ** (positions + groups.offset[index])
-        problem.unary[groups.fraction_group[index]] += _best_octave(demand, scales)[0]
-    edges = [_Edge.of(contraction, groups) for contraction in contractions]
-    difference = (np.arange(BINS)[None, :] - np.arange(BINS)[:, None]) % BINS
-    for edge in edges:
-        costs = edge.costs(target)
-        problem.add(edge.source, edge.sink, costs[difference])
-    solution = np.asarray(minimize(problem), np.float64) / BINS
-    fractions = _settle(solution, edges, _pins(groups, demands, solution))
-    chosen: list[float] = []
-    for index, demand in enumerate(demands):
-        candidate = np.exp2([fractions[groups.fraction_group[index]] + groups.offset[index]])
-        chosen.append(float(_best_octave(demand, candidate)[1][0]))
-    _allow_shifts(chosen, groups, contractions, target)
-    return chosen
+class JointAssignment:
+    """The choice of all scales together, for activations whose demands may change."""
+
+    def __init__(self, groups: ScaleGroups, contractions: Sequence[Contraction], target: Target) -> None:
+        """Tabulate what weights lose.
+
+        Args:
+            groups: Which activations are tied.
+            contractions: The layers between them.
+            target: Its weights' codes, and its shifts.
+        """
+        self._groups = groups
+        self._contractions = contractions
+        self._target = target
+        self._edges = [_Edge.of(contraction, groups) for contraction in contractions]
+        self._tables = [edge.costs(target) for edge in self._edges]
+        self._known: dict[tuple[int, float], NDArray[np.float64]] = {}
+
+    def scales(self, demands: Sequence[Demand]) -> list[float]:
+        """Return the scale of each exact group such that every multiplier can be a power of two at the least cost."""
+        groups = self._groups
+        problem = MinSumProblem([np.zeros(BINS) for _ in range(groups.fraction_groups)])
+        positions = np.arange(BINS) / BINS
+        for index, demand in enumerate(demands):
+            scales = 2.0 ** (positions + groups.offset[index])
+            problem.unary[groups.fraction_group[index]] += _best_octave(demand, scales)[0]
+        difference = (np.arange(BINS)[None, :] - np.arange(BINS)[:, None]) % BINS
+        for edge, costs in zip(self._edges, self._tables, strict=True):
+            problem.add(edge.source, edge.sink, costs[difference])
+        solution = np.asarray(minimize(problem), np.float64) / BINS
+        fractions = _settle(solution, self._edges, _pins(groups, demands, solution))
+        chosen: list[float] = []
+        for index, demand in enumerate(demands):
+            candidate = np.exp2([fractions[groups.fraction_group[index]] + groups.offset[index]])
+            chosen.append(float(_best_octave(demand, candidate)[1][0]))
+        return chosen
+
+    def cost(self, scales: Sequence[float], demands: Sequence[Demand]) -> float:
+        """Return what activations and weights lose at given scales, added up as for their choice."""
+        total = sum(float(_costs(demand, np.array([scale]))[0]) for demand, scale in zip(demands, scales, strict=True))
+        for index, contraction in enumerate(self._contractions):
+            chosen = self._weight_scales(index, scales)
+            candidates = chosen[:, None] if contraction.per_channel else chosen
+            total += float(contraction.weights.relative_errors(candidates, self._target.weight).mean())
+        return total
+
+    def with_shifts(self, scales: Sequence[float]) -> list[float]:
+        """Return the scales, raised by octaves where codes are finer than the accumulators that they come from.
+
+        Such a result would need a left shift; its low bits carry nothing, so a coarser scale loses nothing.
+        """
+        raised, least = list(scales), self._target.requantize.shift[0]
+        for _ in range(_RAISING_ROUNDS):
+            changed = False
+            for index, (source, sink) in enumerate(self._ends):
+                greatest = float(self._weight_scales(index, raised).max())
+                missing = least + round(math.log2(raised[source] * greatest / raised[sink]))
+                if missing > 0:
+                    raised[sink] *= 2.0**missing
+                    changed = True
+            if not changed:
+                break
+        return raised
+
+    @property
+    def _ends(self) -> list[tuple[int, int]]:
+        group_of = self._groups.group_of
+        return [(group_of[contraction.input], group_of[contraction.output]) for contraction in self._contractions]
+
+    def _weight_scales(self, index: int, scales: Sequence[float]) -> NDArray[np.float64]:
+        """Return the best scales of a layer's weights between given scales of its input and its result."""
+        source, sink = self._ends[index]
+        ratio = scales[sink] / scales[source]
+        # Octaves of the ratio change nothing.
+        key = (index, math.frexp(ratio)[0])
+        if key not in self._known:
+            contraction = self._contractions[index]
+            self._known[key] = shift_scales(contraction.weights, ratio, self._target.weight, contraction.per_channel)
+        return self._known[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,28 +175,6 @@ def _costs(demand: Demand, scales: NDArray[np.float64]) -> NDArray[np.float64]:
         return costs
     hit = np.abs(np.log2(scales / demand.preferred)) <= 0.5 / BINS
     return np.where(hit & (costs < math.inf), 0.0, math.inf if demand.required else costs)
-
-
-def _allow_shifts(
-    scales: list[float], groups: ScaleGroups, contractions: Sequence[Contraction], target: Target
-) -> None:
-    """Raise, by octaves, the scale of each group whose codes are finer than the accumulators that they come from.
-
-    Such a result would need a left shift; its low bits carry nothing, so a coarser scale loses nothing.
-    """
-    least = target.requantize.shift[0]
-    for _ in range(_RAISING_ROUNDS):
-        changed = False
-        for contraction in contractions:
-            source, sink = groups.group_of[contraction.input], groups.group_of[contraction.output]
-            ratio = scales[sink] / scales[source]
-            weights = shift_scales(contraction.weights, ratio, target.weight, contraction.per_channel)
-            missing = least + round(math.log2(scales[source] * float(weights.max()) / scales[sink]))
-            if missing > 0:
-                scales[sink] *= 2.0**missing
-                changed = True
-        if not changed:
-            return
 
 
 def _pins(groups: ScaleGroups, demands: Sequence[Demand], solution: NDArray[np.float64]) -> Iterator[tuple[int, float]]:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from mrqc.calibration import CodeHistogram, Teacher, ValueStatistics
 from mrqc.passes.requantize.form import Real
 
+_BEYOND = 0.5
+"""How far beyond the values that were seen others may lie, over the range of these."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
@@ -50,8 +53,19 @@ class Distribution:
         Rounding adds ``s^2 / 12`` where a value is not at an end of its clamp, and what lies outside is cut off
         (docs/requantization.md equation 15). Values that are codes of the same grid already are not ``rounded``.
         """
-        beyond = np.clip(self.values, low[..., None], high[..., None]) - self.values
-        return (rounded * self.inside * scales**2 / 12.0 + beyond**2 @ self.shares) / self.power
+        beyond = self._beyond(low) + self._beyond(high, above=True)
+        return (rounded * self.inside * scales**2 / 12.0 + beyond) / self.power
+
+    def _beyond(self, ends: Real, *, above: bool = False) -> Real:
+        """Return the mean square of how far values lie below (above) each of ``ends``."""
+        sign = -1.0 if above else 1.0
+        values, shares = (-self.values[::-1], self.shares[::-1]) if above else (self.values, self.shares)
+        # Of the values up to an end: how many, their sum, and the sum of their squares.
+        sums = np.concatenate(
+            [np.zeros((3, 1)), np.cumsum([shares, shares * values, shares * values**2], axis=1)], axis=1
+        )
+        many, first, second = sums[:, np.searchsorted(values, sign * ends)]
+        return np.maximum(ends**2 * many - 2.0 * sign * ends * first + second, 0.0)
 
 
 def distributions(teacher: Teacher) -> Mapping[str, Distribution]:
@@ -63,12 +77,17 @@ def distributions(teacher: Teacher) -> Mapping[str, Distribution]:
 
 
 def _with_one_more(histogram: CodeHistogram) -> Real:
-    """Return shares to which one more value of each channel adds, which could have been any code.
+    """Return shares to which one more value of each channel adds, which could be any code not too far from those seen.
 
     Few samples have not seen the ends of a range: cutting them off must not look free.
     """
     counts = histogram.counts.astype(np.float64)
-    return (counts + len(histogram.rows) / len(counts)) / (histogram.total + len(histogram.rows))
+    seen = np.flatnonzero(counts)
+    reach = _BEYOND * (seen[-1] - seen[0])
+    codes = np.arange(len(counts))
+    possible = (codes >= seen[0] - reach) & (codes <= seen[-1] + reach)
+    one_more = possible * len(histogram.rows) / np.count_nonzero(possible)
+    return (counts + one_more) / (histogram.total + len(histogram.rows))
 
 
 def _ends(counts: NDArray[np.int64]) -> int:

@@ -17,59 +17,18 @@ from mrqc.ir.op import Value
 from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
+from mrqc.passes.requantize.demand import Demand
 from mrqc.passes.requantize.distribution import Distribution
-from mrqc.passes.requantize.form import Real, scale_of
+from mrqc.passes.requantize.form import scale_of
 from mrqc.passes.requantize.labels import fixed_groups
+from mrqc.passes.requantize.offset_search import OffsetSearch
+from mrqc.passes.requantize.offsets import Offsets
 from mrqc.passes.requantize.storage import Storage, Zero
-from mrqc.passes.requantize.zero_points import (
-    Absorption,
-    absorption,
-    addition_of,
-    balance,
-    mean_links,
-    offset_of,
-)
+from mrqc.passes.requantize.zero_points import Absorption, absorption
 from mrqc.targets import Target
 
 _SHRINKING = np.exp2(-np.arange(0, 65) / 32)
 """Scales that are tried, from the one that clips nothing down by two octaves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What a group of tied activations asks of its scale.
-
-    Attributes:
-        range: The joint real range of its members.
-        storage: The codes that they can have.
-        preferred: A scale at which nothing is lost or that is required, if there is one.
-        required: Whether no other than the preferred scale will do.
-        power_of_two: Whether no label can be put on its codes but the scale itself, and that is a power of two.
-        seen: What values its members take, as far as there are data.
-    """
-
-    range: ActivationRange
-    storage: Storage
-    preferred: float | None = None
-    required: bool = False
-    power_of_two: bool = False
-    seen: tuple[Distribution, ...] = ()
-
-    def costs(self, scales: Real, *, rounded: bool = True) -> Real:
-        """Return what its members lose at each of ``scales``: noise over signal power, infinite where zero is lost."""
-        if self.seen:
-            low, high = self.storage.interval(self.range, scales)
-            losses = sum(one.errors(scales, low, high, rounded=rounded) for one in self.seen) / len(self.seen)
-        else:
-            losses = self.storage.costs(self.range, scales, rounded=rounded)
-        return np.where(self.storage.has_zero(scales), losses, np.inf)
-
-    @property
-    def least_scale(self) -> float:
-        """The scale to start from: the preferred one, else the least that clips nothing."""
-        if self.preferred is not None and (self.required or self.storage.has_zero(self.preferred)):
-            return self.preferred
-        return self.storage.least_scale(self.range)
 
 
 @dataclass(frozen=True)
@@ -80,11 +39,15 @@ class ActivationPlan:
         module: In the form of re-quantization.
         groups: Which activations are tied.
         demands: One for each exact group.
+        free: The same, before additions and means fix offsets.
+        offsets: What these fix.
     """
 
     module: Module
     groups: ScaleGroups
     demands: Sequence[Demand]
+    free: Sequence[Demand]
+    offsets: Offsets
 
     @classmethod
     def of(
@@ -135,9 +98,13 @@ class ActivationPlan:
                 if index not in fixed:
                     demand = replace(demand, preferred=_lossless_scale(own.get(entry or ""), storage))
             demands.append(demand)
-        offsets = _Offsets(groups.group_of, demands)
-        offsets.decide(module, absorbed.balancing)
-        return cls(module, groups, offsets.demands)
+        offsets = Offsets(module, groups.group_of, absorbed.balancing)
+        return cls(module, groups, offsets.of_ranges(demands), demands, offsets)
+
+    def searched(self, scales: Sequence[float]) -> tuple[ActivationPlan, list[float]]:
+        """Return the plan with zero points where additions and means meet, and the scales, by whole octaves others."""
+        demands, moved = OffsetSearch(self.offsets, self.free, scales).run()
+        return replace(self, demands=demands), moved
 
     def is_centred(self, value: Value) -> bool:
         """Whether a zero point of an activation would be absorbed."""
@@ -167,17 +134,10 @@ class ActivationPlan:
 
     def elements(self, scales: Sequence[float]) -> dict[str, Element]:
         """Return the element of each activation, by name, at the scales of the groups."""
-        group_of = self.groups.group_of
-        elements = [
-            demand.storage.element(demand.range, scale) for demand, scale in zip(self.demands, scales, strict=True)
-        ]
-        for operand, result in mean_links(self.module, group_of):
-            # A mean has the offset that its operand got, and that is rounded to coarser codes than its own.
-            offset, demand = offset_of(elements[group_of[operand]]), self.demands[group_of[result]]
-            if demand.storage.zero is Zero.CENTRED:
-                storage = replace(demand.storage, offset=offset)
-                elements[group_of[result]] = storage.element(demand.range, scales[group_of[result]])
-        return {value.name: elements[group] for value, group in group_of.items()}
+        # An offset is rounded to codes; what follows from it has it as it is then.
+        settled = self.offsets.of_scales(self.demands, scales)
+        elements = [demand.storage.element(demand.range, scale) for demand, scale in zip(settled, scales, strict=True)]
+        return {value.name: elements[group] for value, group in self.groups.group_of.items()}
 
 
 def tie_conditions(target: Target) -> TieConditions:
@@ -190,45 +150,6 @@ def tie_conditions(target: Target) -> TieConditions:
     else:
         means = "free" if pool is not None and pool.on == "host" else "count"
     return TieConditions(addition is None or addition.on == "accelerator", means)
-
-
-class _Offsets:
-    """Offsets of groups where additions and means decide them.
-
-    The offset of a sum is that of its operands together, a mean has its operand's: what meets one of these lies around
-    the middle of its range whatever its scale, and one operand of each addition makes up the difference.
-    """
-
-    def __init__(self, group_of: Mapping[Value, int], demands: Sequence[Demand]) -> None:
-        self._group_of = group_of
-        self.demands = list(demands)
-
-    def decide(self, module: Module, balancing: Mapping[str, Value]) -> None:
-        """Fix the offsets of all groups that additions and means of a module meet."""
-        additions = [s for s in module.graph.statements if s.result.name in balancing]
-        for statement in additions:
-            for value in (*statement.op.operands, statement.result):
-                if value != balancing[statement.result.name]:
-                    self._fix(value, self._of(value))
-        for operand, result in mean_links(module, self._group_of):
-            self._fix(operand, self._of(operand))
-            self._fix(result, self._of(operand))
-        for statement in additions:
-            op, free = addition_of(statement), balancing[statement.result.name]
-            other = op.rhs if free == op.lhs else op.lhs
-            self._fix(free, balance(op, free, self._of(statement.result), self._of(other)))
-
-    def _of(self, value: Value) -> float:
-        demand = self.demands[self._group_of[value]]
-        if demand.storage.zero is not Zero.CENTRED:
-            return 0.0
-        return demand.storage.middle(demand.range) if demand.storage.offset is None else demand.storage.offset
-
-    def _fix(self, value: Value, offset: float) -> None:
-        group = self._group_of[value]
-        demand = self.demands[group]
-        if demand.storage.zero is Zero.CENTRED:
-            self.demands[group] = replace(demand, storage=replace(demand.storage, offset=offset))
 
 
 def _absorption(

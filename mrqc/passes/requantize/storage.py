@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from mrqc.ir.dtype import DType
 from mrqc.ir.types import Element
 from mrqc.passes.requantize.activations import CLIP_MARGIN, ActivationRange
-
-Real = NDArray[np.float64]
+from mrqc.passes.requantize.form import Real
 
 
 class Zero(StrEnum):
@@ -36,6 +35,7 @@ class Storage:
         maximum: The greatest code.
         zero: Where the zero point may lie.
         offset: Scale times zero point where something else decides it: the codes lie around it.
+        code: The zero point where that is decided, whatever the scale.
     """
 
     dtype: DType
@@ -43,35 +43,47 @@ class Storage:
     maximum: int
     zero: Zero = Zero.FIXED
     offset: float | None = None
+    code: int | None = None
 
     def least_scale(self, range_: ActivationRange) -> float:
         """Return the least scale that clips nothing of a range (min-max, docs/requantization.md equation 3)."""
-        if self.zero is Zero.FIXED:
-            high, low = range_.high, range_.low
-        elif self.offset is not None:
+        low, high = _with_zero(range_)
+        if self.offset is not None:
             # Zero itself is one of the codes, even where no value comes near it: its code is the zero point.
-            high, low = max(range_.high, 0.0) + self.offset, min(range_.low, 0.0) + self.offset
-        else:
-            high = low = 0.0
-        if self.zero is Zero.FIXED or self.offset is not None:
+            high, low = high + self.offset, low + self.offset
             span = max(high / self.maximum if self.maximum else 0.0, low / self.minimum if self.minimum else 0.0)
+        elif (code := self._code) is not None:
+            span = float(self._least_scales(range_, np.array(code, np.float64)))
         else:
-            span = (max(range_.high, 0.0) - min(range_.low, 0.0)) / (self.maximum - self.minimum)
+            span = (high - low) / (self.maximum - self.minimum)
         return span if span > 0 else 1.0 / self.maximum
+
+    @property
+    def _code(self) -> int | None:
+        return 0 if self.zero is Zero.FIXED else self.code
+
+    def _least_scales(self, range_: ActivationRange, zeros: Real) -> Real:
+        """Return the least scale that clips nothing at each zero point, infinite where a side has no codes."""
+        low, high = _with_zero(range_)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sides = np.stack([high / (self.maximum - zeros), low / (self.minimum - zeros)])
+        spans = np.nan_to_num(sides, nan=0.0, posinf=np.inf, neginf=np.inf).max(axis=0)
+        return np.where(spans > 0, spans, 1.0 / self.maximum)
 
     def middle(self, range_: ActivationRange) -> float:
         """Return the offset at which a range fills all codes: that of a range that has them already is its own."""
-        low, high = min(range_.low, 0.0), max(range_.high, 0.0)
+        low, high = _with_zero(range_)
         return (high * self.minimum - low * self.maximum) / (self.maximum - self.minimum)
 
     def zero_point(self, range_: ActivationRange, scale: float) -> int:
         """Return the code of zero at which a range lies in the middle of the codes."""
-        return int(self._zero_points(range_, np.array([scale]))[0])
+        return int(self.zero_points(range_, np.array([scale]))[0])
 
-    def _zero_points(self, range_: ActivationRange, scales: Real) -> Real:
-        if self.zero is Zero.FIXED:
-            return np.zeros_like(scales)
-        low, high = min(range_.low, 0.0), max(range_.high, 0.0)
+    def zero_points(self, range_: ActivationRange, scales: Real) -> Real:
+        """Return the code of zero at each of ``scales``."""
+        if (code := self._code) is not None:
+            return np.full_like(scales, code)
+        low, high = _with_zero(range_)
         if self.offset is not None:
             wanted = self.offset / scales
         elif low == 0.0 or high == 0.0:
@@ -81,9 +93,8 @@ class Storage:
             wanted = 0.5 * (self.minimum + self.maximum) - 0.5 * (low + high) / scales
         return np.clip(np.rint(wanted), self.minimum, self.maximum)
 
-    def interval(self, range_: ActivationRange, scales: Real) -> tuple[Real, Real]:
-        """Return the least and the greatest real value at each of ``scales``."""
-        zeros = self._zero_points(range_, scales)
+    def interval(self, scales: Real, zeros: Real) -> tuple[Real, Real]:
+        """Return the least and the greatest real value at each of ``scales`` and its zero point."""
         return (self.minimum - zeros) * scales, (self.maximum - zeros) * scales
 
     def element(self, range_: ActivationRange, scale: float) -> Element:
@@ -96,7 +107,7 @@ class Storage:
             return self.minimum - 1 <= low and high <= self.maximum + 1
         return high - low <= self.maximum - self.minimum
 
-    def costs(self, range_: ActivationRange, scales: Real, *, rounded: bool = True) -> Real:
+    def costs(self, range_: ActivationRange, scales: Real, zeros: Real | None = None, *, rounded: bool = True) -> Real:
         """Return the cost of each of ``scales``: rounding noise over signal power, and a price for clipped range.
 
         One-sided ranges (ReLU) are taken to have their power at a sixth of the range and clip hard, because a clamp
@@ -105,6 +116,7 @@ class Storage:
         Args:
             range_: What is to be stored.
             scales: The candidates.
+            zeros: The zero point of each, if not what the storage has at it.
             rounded: Whether values are rounded, and not codes of the same grid already.
         """
         one_sided = range_.low >= 0 or range_.high <= 0
@@ -112,13 +124,22 @@ class Storage:
         sigma, price = (reach / 6.0, 0.2) if one_sided else (reach / 8.0, 0.05)
         # At a given offset it is the zero of a ReLU that would be cut off, and that is where most values are.
         margin = 1.0 if one_sided and self.offset is not None else CLIP_MARGIN
-        clipped = np.maximum(0.0, margin - scales / self.least_scale(range_))
+        least = self.least_scale(range_) if zeros is None else self._least_scales(range_, zeros)
+        clipped = np.maximum(0.0, margin - scales / least)
         return scales**2 / 12.0 / sigma**2 * rounded + price * clipped
+
+    def holds_zeros(self, zeros: Real) -> NDArray[np.bool_]:
+        """Whether zero points are codes."""
+        return (zeros >= self.minimum) & (zeros <= self.maximum)
 
     def has_zero(self, scales: Real | float) -> NDArray[np.bool_]:
         """Whether real zero is a code at each of ``scales``.
 
         One that is not would shift the tensor against those that its offset comes from.
         """
-        zeros = np.rint((self.offset or 0.0) / np.asarray(scales))
-        return (zeros >= self.minimum) & (zeros <= self.maximum)
+        return self.holds_zeros(np.rint((self.offset or 0.0) / np.asarray(scales)))
+
+
+def _with_zero(range_: ActivationRange) -> tuple[float, float]:
+    """Return the ends of a range and zero."""
+    return min(range_.low, 0.0), max(range_.high, 0.0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import networkx as nx
 
@@ -17,7 +18,7 @@ from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Op, Value
 from mrqc.ir.types import Element
 from mrqc.ops import nn
-from mrqc.passes.requantize.form import Layer
+from mrqc.passes.requantize.form import Layer, Real
 
 _PASSING = (
     nn.Reshape,
@@ -32,6 +33,8 @@ _PASSING = (
 """Ops that only move or clamp codes: operand and result have one zero point."""
 
 Addition = nn.Add | nn.Sub
+
+_Offset = TypeVar("_Offset", float, Real)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def offset_of(element: Element) -> float:
     return quantization.scale * quantization.zero_point
 
 
-def balance(op: Addition, free: Value, total: float, other: float) -> float:
+def balance(op: Addition, free: Value, total: _Offset, other: _Offset) -> _Offset:
     """Return the offset of one operand of an addition, given those of its result and of its other operand."""
     if isinstance(op, nn.Add):
         return total - other

@@ -1,0 +1,59 @@
+"""What a group of tied activations asks of its scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mrqc.passes.requantize.activations import ActivationRange
+from mrqc.passes.requantize.distribution import Distribution
+from mrqc.passes.requantize.form import Real
+from mrqc.passes.requantize.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a group of tied activations asks of its scale.
+
+    Attributes:
+        range: The joint real range of its members.
+        storage: The codes that they can have.
+        preferred: A scale at which nothing is lost or that is required, if there is one.
+        required: Whether no other than the preferred scale will do.
+        power_of_two: Whether no label can be put on its codes but the scale itself, and that is a power of two.
+        seen: What values its members take, as far as there are data.
+    """
+
+    range: ActivationRange
+    storage: Storage
+    preferred: float | None = None
+    required: bool = False
+    power_of_two: bool = False
+    seen: tuple[Distribution, ...] = ()
+
+    def costs(self, scales: Real, *, rounded: bool = True) -> Real:
+        """Return what its members lose at each of ``scales``: noise over signal power, infinite where zero is lost."""
+        if self.seen:
+            losses = self._errors(scales, self.storage.zero_points(self.range, scales), rounded)
+        else:
+            losses = self.storage.costs(self.range, scales, rounded=rounded)
+        return np.where(self.storage.has_zero(scales), losses, np.inf)
+
+    def costs_with(self, scales: Real, zeros: Real) -> Real:
+        """Return the same with given zero points, infinite where one is no code; arrays of one shape."""
+        losses = (
+            self._errors(scales, zeros, rounded=True) if self.seen else self.storage.costs(self.range, scales, zeros)
+        )
+        return np.where(self.storage.holds_zeros(zeros), losses, np.inf)
+
+    def _errors(self, scales: Real, zeros: Real, rounded: bool) -> Real:
+        low, high = self.storage.interval(scales, zeros)
+        return sum((one.errors(scales, low, high, rounded=rounded) for one in self.seen), np.zeros(())) / len(self.seen)
+
+    @property
+    def least_scale(self) -> float:
+        """The scale to start from: the preferred one, else the least that clips nothing."""
+        if self.preferred is not None and (self.required or self.storage.has_zero(self.preferred)):
+            return self.preferred
+        return self.storage.least_scale(self.range)

@@ -1,0 +1,113 @@
+"""Zero points of tensors that additions and means meet: they follow from each other, and cost no more than before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from mrqc.calibration import CalibrationSamples, Teacher
+from mrqc.errors import TargetError
+from mrqc.ir import Module, Value
+from mrqc.ops import nn
+from mrqc.passes.requantize.activations import activation_ranges
+from mrqc.passes.requantize.assign_scales import AssignScales
+from mrqc.passes.requantize.distribution import distributions
+from mrqc.passes.requantize.plan import ActivationPlan
+from mrqc.passes.requantize.storage import Zero
+from mrqc.passes.requantize.symmetrize import Symmetrize
+from mrqc.targets import load_target
+from mrqc.testing import nn_modules
+from networks import Network, i8, weights
+
+POW2 = load_target("pow2-npu")
+
+
+def plan_of(module: Module, samples: CalibrationSamples | None = None) -> ActivationPlan:
+    ranges = {value.name: range_ for value, range_ in activation_ranges(module).items()}
+    own = {value.name: value.type.element for value in module.graph.values()}
+    seen = {} if samples is None else distributions(Teacher(module, samples))
+    return ActivationPlan.of(Symmetrize(POW2)(module), POW2, ranges, own, seen=seen)
+
+
+def assert_offsets_follow(plan: ActivationPlan, scales: list[float]) -> None:
+    elements = plan.elements(scales)
+
+    def offset(value: Value) -> float:
+        quantization = elements[value.name].quantization
+        assert quantization is not None
+        return quantization.scale * quantization.zero_point
+
+    def is_centred(value: Value) -> bool:
+        return plan.demands[plan.groups.group_of[value]].storage.zero is Zero.CENTRED
+
+    for statement in plan.module.graph.statements:
+        op, result = statement.op, statement.result
+        if result.name in plan.offsets.balancing and all(is_centred(value) for value in (*op.operands, result)):
+            free = plan.offsets.balancing[result.name]
+            scale = scales[plan.groups.group_of[free]]
+            assert isinstance(op, nn.Add)
+            assert offset(op.lhs) + offset(op.rhs) == pytest.approx(offset(result), abs=0.51 * scale)
+        if isinstance(op, nn.Mean | nn.AveragePool2D) and is_centred(result) and is_centred(op.input):
+            assert offset(op.input) == pytest.approx(offset(result), abs=0.51 * scales[plan.groups.group_of[result]])
+
+
+def cost(plan: ActivationPlan, scales: list[float]) -> float:
+    return sum(float(demand.costs(np.array([scale]))[0]) for demand, scale in zip(plan.demands, scales, strict=True))
+
+
+@given(nn_modules(layers=(nn.Conv2D, nn.Add, nn.Mean, nn.AveragePool2D, nn.FullyConnected)))
+def test_zero_points_follow_from_each_other_and_cost_no_more(module: Module) -> None:
+    try:
+        plan = plan_of(module)
+    except TargetError:
+        return
+    before = plan.least_scales()
+    found, scales = plan.searched(before)
+    for demand, scale in zip(found.demands, scales, strict=True):
+        assert demand.storage.minimum <= demand.storage.zero_point(demand.range, scale) <= demand.storage.maximum
+    # Where additions and means have no code for an offset, nothing is promised; else it is as good as what it began at.
+    start = plan.offsets.of_scales(plan.free, before)
+    begun = ActivationPlan(plan.module, plan.groups, start, plan.free, plan.offsets)
+    if np.isfinite(cost(begun, before)):
+        assert cost(found, scales) <= cost(begun, before) * (1 + 1e-9)
+        assert_offsets_follow(found, scales)
+    assert all(abs(np.log2(new / old) % 1) < 1e-12 for new, old in zip(scales, before, strict=True))
+
+
+def downsampling_block() -> Module:
+    """Two layers, a sum of both behind a ReLU, and its mean, which takes a small part of the sum's range."""
+    network = Network()
+    x = network.input((1, 8, 8, 4), 0.02, -128, i8(1.0).dtype)
+    left = network.conv(x, weights((4, 1, 1, 4), 1), i8(0.01), i8(0.05, 3), name="left")
+    right = network.conv(x, weights((4, 1, 1, 4), 2), i8(0.01), i8(0.05, -4), name="right")
+    total = network.emit(nn.Add(left, right, clamp=(0.0, 12.75), element=i8(0.05, -128)), "sum")
+    mean = network.emit(nn.AveragePool2D(total, (8, 8), element=i8(0.05, -128)), "mean")
+    flat = network.emit(nn.Reshape(mean, (1, 4)), "flat")
+    kernel = network.constant(weights((3, 4), 3), i8(0.01))
+    return network.finish(network.emit(nn.FullyConnected(flat, kernel, None, element=i8(0.1)), "fc"))
+
+
+def test_a_mean_that_takes_few_values_gets_finer_codes() -> None:
+    module = downsampling_block()
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(-128, 128, (32, 8, 8, 4)).astype(np.int8)
+    plan = plan_of(module, CalibrationSamples.of(pictures, module))
+    names = {value.name: group for value, group in plan.groups.group_of.items()}
+    total, mean = names["sum"], names["mean"]
+    fixed = plan.least_scales()
+    assert fixed[mean] == fixed[total]
+    found, scales = plan.searched(fixed)
+    assert scales[mean] < scales[total]
+    assert_offsets_follow(found, scales)
+
+
+def test_joint_scales_are_at_the_offsets_that_were_found() -> None:
+    module = downsampling_block()
+    symmetric = Symmetrize(POW2)(module)
+    assigned = AssignScales(POW2, samples=False).run(symmetric, Teacher(module))
+    plan = plan_of(module)
+    types = {value.name: value.type.quantization for value in assigned.graph.values()}
+    offsets = {name: q.scale * q.zero_point for name, q in types.items() if q is not None and q.is_per_tensor}
+    assert plan.offsets.balancing
+    assert offsets["left"] + offsets["right"] == pytest.approx(offsets["sum"], abs=0.05)
