@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
+from networks import Network, i8, weights
 
 from mrqc.calibration import CalibrationSamples, Teacher
 from mrqc.errors import TargetError
-from mrqc.ir import Module, Value
+from mrqc.ir import Module, Op, Statement, Value
 from mrqc.ops import nn
 from mrqc.passes.requantize.activations import activation_ranges
 from mrqc.passes.requantize.assign_scales import AssignScales
+from mrqc.passes.requantize.demand import Demand
 from mrqc.passes.requantize.distribution import distributions
+from mrqc.passes.requantize.form import scale_of
 from mrqc.passes.requantize.plan import ActivationPlan
 from mrqc.passes.requantize.storage import Zero
 from mrqc.passes.requantize.symmetrize import Symmetrize
 from mrqc.targets import load_target
 from mrqc.testing import nn_modules
-from networks import Network, i8, weights
 
 POW2 = load_target("pow2-npu")
 
@@ -52,8 +57,15 @@ def assert_offsets_follow(plan: ActivationPlan, scales: list[float]) -> None:
             assert offset(op.input) == pytest.approx(offset(result), abs=0.51 * scales[plan.groups.group_of[result]])
 
 
-def cost(plan: ActivationPlan, scales: list[float]) -> float:
-    return sum(float(demand.costs(np.array([scale]))[0]) for demand, scale in zip(plan.demands, scales, strict=True))
+def cost(demands: Sequence[Demand], scales: list[float]) -> float:
+    """What all groups lose at their scales and at the codes that zero has there."""
+    zeros = [
+        float(demand.storage.zero_point(demand.range, scale)) for demand, scale in zip(demands, scales, strict=True)
+    ]
+    if not all(demand.storage.has_zero(scale) for demand, scale in zip(demands, scales, strict=True)):
+        return math.inf
+    pairs = zip(demands, scales, zeros, strict=True)
+    return sum(float(demand.costs_with(np.array([scale]), np.array([zero]))[0]) for demand, scale, zero in pairs)
 
 
 @given(nn_modules(layers=(nn.Conv2D, nn.Add, nn.Mean, nn.AveragePool2D, nn.FullyConnected)))
@@ -67,12 +79,16 @@ def test_zero_points_follow_from_each_other_and_cost_no_more(module: Module) -> 
     for demand, scale in zip(found.demands, scales, strict=True):
         assert demand.storage.minimum <= demand.storage.zero_point(demand.range, scale) <= demand.storage.maximum
     # Where additions and means have no code for an offset, nothing is promised; else it is as good as what it began at.
-    start = plan.offsets.of_scales(plan.free, before)
-    begun = ActivationPlan(plan.module, plan.groups, start, plan.free, plan.offsets)
-    if np.isfinite(cost(begun, before)):
-        assert cost(found, scales) <= cost(begun, before) * (1 + 1e-9)
+    begun = cost(plan.offsets.of_scales(plan.free, before), before)
+    if begun < math.inf:
+        assert cost(found.demands, scales) <= begun * (1 + 1e-9)
         assert_offsets_follow(found, scales)
     assert all(abs(np.log2(new / old) % 1) < 1e-12 for new, old in zip(scales, before, strict=True))
+
+
+def only(module: Module, kind: type[Op]) -> Statement:
+    (found,) = [statement for statement in module.graph.statements if isinstance(statement.op, kind)]
+    return found
 
 
 def downsampling_block() -> Module:
@@ -93,8 +109,8 @@ def test_a_mean_that_takes_few_values_gets_finer_codes() -> None:
     rng = np.random.default_rng(0)
     pictures = rng.integers(-128, 128, (32, 8, 8, 4)).astype(np.int8)
     plan = plan_of(module, CalibrationSamples.of(pictures, module))
-    names = {value.name: group for value, group in plan.groups.group_of.items()}
-    total, mean = names["sum"], names["mean"]
+    mean_op = only(plan.module, nn.AveragePool2D)
+    total, mean = plan.groups.group_of[mean_op.op.operands[0]], plan.groups.group_of[mean_op.result]
     fixed = plan.least_scales()
     assert fixed[mean] == fixed[total]
     found, scales = plan.searched(fixed)
@@ -106,8 +122,13 @@ def test_joint_scales_are_at_the_offsets_that_were_found() -> None:
     module = downsampling_block()
     symmetric = Symmetrize(POW2)(module)
     assigned = AssignScales(POW2, samples=False).run(symmetric, Teacher(module))
-    plan = plan_of(module)
-    types = {value.name: value.type.quantization for value in assigned.graph.values()}
-    offsets = {name: q.scale * q.zero_point for name, q in types.items() if q is not None and q.is_per_tensor}
-    assert plan.offsets.balancing
-    assert offsets["left"] + offsets["right"] == pytest.approx(offsets["sum"], abs=0.05)
+    addition = only(assigned, nn.Add)
+
+    def offset(value: Value) -> float:
+        assert value.type.quantization is not None
+        return value.type.quantization.scale * value.type.quantization.zero_point
+
+    total = sum(offset(operand) for operand in addition.op.operands)
+    coarser = max(scale_of(operand.type.element) for operand in addition.op.operands)
+    assert total == pytest.approx(offset(addition.result), abs=0.51 * coarser)
+    assert any(offset(operand) for operand in addition.op.operands)
