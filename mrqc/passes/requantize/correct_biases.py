@@ -13,7 +13,7 @@ from mrqc.calibration import Teacher
 from mrqc.ir.graph import Module
 from mrqc.ops import nn
 from mrqc.passes.definition import CalibratedPass, Exactness
-from mrqc.passes.requantize.form import LayerForm, Real, float_constant
+from mrqc.passes.requantize.form import Real, float_constant, limits_of
 from mrqc.passes.requantize.side_by_side import LayerSamples, change_layers, positions_of
 
 STEPS = 8
@@ -63,12 +63,6 @@ class CorrectBiases(CalibratedPass):
         wanted = samples.target(chosen).mean(axis=0)
         shift = bias_shift(rows[chosen].astype(np.float32), wanted, limits_of(layer))
         return {layer.bias.result.name: float_constant(layer.real_bias() + shift)}
-
-
-def limits_of(layer: LayerForm) -> tuple[float, float]:
-    """Return the real interval that a layer's results are confined to, by its clamp and by its codes."""
-    low, high = layer.op.element.real_range
-    return max(low, layer.op.clamp[0]), min(high, layer.op.clamp[1])
 
 
 def bias_shift(sums: NDArray[np.float32], wanted: Real, limits: tuple[float, float]) -> Real:

@@ -93,6 +93,12 @@ class LayerForm:
         return np.zeros(channels) if self.bias is None else real_constant(self.bias)
 
 
+def limits_of(layer: LayerForm) -> tuple[float, float]:
+    """Return the real interval that a layer's results are confined to, by its clamp and by its codes."""
+    low, high = layer.op.element.real_range
+    return max(low, layer.op.clamp[0]), min(high, layer.op.clamp[1])
+
+
 def scale_of(element: Element) -> float:
     """Return the one scale of a quantized element."""
     assert element.quantization is not None

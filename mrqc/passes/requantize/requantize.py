@@ -18,6 +18,7 @@ from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.equalize import Equalize
 from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
+from mrqc.passes.requantize.rescale_outliers import RescaleOutliers
 from mrqc.passes.requantize.round_weights import RoundWeights
 from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError, MergeChannels
 from mrqc.passes.requantize.symmetrize import Symmetrize
@@ -31,6 +32,7 @@ STEPS: tuple[type[Pass], ...] = (
     MergeChannels,
     FoldRoundingError,
     ClipWeights,
+    RescaleOutliers,
     KeepWeights,
     RoundWeights,
     CorrectBiases,
@@ -43,14 +45,15 @@ STEPS: tuple[type[Pass], ...] = (
 Recipe = Literal["fast", "default", "best"]
 
 _START = "symmetrize,assign-scales,correct-weights,merge-channels,fold-rounding-error,clip-weights"
+_RESCALED = f"{_START},rescale-outliers"
 _START_WITHOUT_SAMPLES = _START.replace("assign-scales", "assign-scales{samples=false}")
 _END = "quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
         "fast": f"{_START_WITHOUT_SAMPLES},round-weights,{_END}",
-        "default": f"{_START},round-weights{{method=closed-form}},{_END}",
-        "best": f"{_START},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
+        "default": f"{_RESCALED},round-weights{{method=closed-form}},{_END}",
+        "best": f"{_RESCALED},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
     }
 )
 """What re-quantizes a module: ``fast`` in seconds and without samples, the others with data or synthetic pictures."""

@@ -17,7 +17,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.adaptive_rounding import adapted
-from mrqc.passes.requantize.correct_biases import CorrectBiases, limits_of
+from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.form import (
     Edits,
     Layer,
@@ -26,6 +26,7 @@ from mrqc.passes.requantize.form import (
     along_channels,
     edited,
     layers_of,
+    limits_of,
     real_constant,
 )
 from mrqc.passes.requantize.least_squares import Positions, Problem, patches, products, solve
