@@ -31,6 +31,7 @@ from mrqc.passes.requantize import (
     QuantizeBiases,
     Recipe,
     Requantize,
+    RescaleOutliers,
     RoundWeights,
     Symmetrize,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "QuantizeBiases",
     "Recipe",
     "Requantize",
+    "RescaleOutliers",
     "RoundWeights",
     "StripEdges",
     "Symmetrize",

@@ -27,7 +27,9 @@ CORRECT_BIASES_ON_DATA = "correct-biases-on-data"
 ABSORB = "absorb-zero-points"
 PADS = "explicit-pads"
 EQUALIZE = "equalize"
+RESCALE = "rescale-outliers"
 CLOSED_FORM = "closed-form-rounding"
+ADAPTIVE = "adaptive-rounding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,13 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
             )
     if has_data and not target.weight.is_per_channel:
         found.append(Technique(EQUALIZE, "scale channels so that weights of one scale lose less, ranges seen on data"))
+        if target.weight.symmetric:
+            found.append(Technique(RESCALE, "scale channels whose weights would be cut off until these fit"))
     if has_data:
-        found.append(
-            Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data")
-        )
+        found += [
+            Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data"),
+            Technique(ADAPTIVE, "learn which way to round them from what leaves the clamp", replaces=(CLOSED_FORM,)),
+        ]
     return tuple(found)
 
 
@@ -175,7 +180,7 @@ class _Composition:
 
     @property
     def samples(self) -> Samples:
-        if not self.on.isdisjoint((SEEN, CORRECT_BIASES_ON_DATA, EQUALIZE, CLOSED_FORM)):
+        if not self.on.isdisjoint((SEEN, CORRECT_BIASES_ON_DATA, EQUALIZE, RESCALE, CLOSED_FORM, ADAPTIVE)):
             return "calib"
         return "synthetic" if CORRECT_BIASES in self.on else "none"
 
@@ -217,4 +222,7 @@ class _Composition:
             yield "fold-rounding-error" if FOLD in self.on else "fold-rounding-error{fold=false}"
         if CLIP in self.on:
             yield "clip-weights"
-        yield "round-weights{method=closed-form}" if CLOSED_FORM in self.on else "round-weights"
+        if RESCALE in self.on:
+            yield "rescale-outliers"
+        method = "adaptive" if ADAPTIVE in self.on else "closed-form" if CLOSED_FORM in self.on else None
+        yield "round-weights" if method is None else f"round-weights{{method={method}}}"

@@ -58,7 +58,10 @@ def test_every_rung_of_every_target_is_a_pipeline(name: str, has_data: bool) -> 
         assert sum(isinstance(pass_, LowerToInt) for pass_ in parse_pipeline(rung.pipeline, target)) == 1
         assert rung.before is None or rung.before in names[:index]
         assert rung.samples != "calib" or has_data
-        looks = any(part in rung.pipeline for part in ("correct-biases", "closed-form", "equalize", "assign-scales,"))
+        looks = any(
+            part in rung.pipeline
+            for part in ("correct-biases", "closed-form", "adaptive", "equalize", "rescale", "assign-scales,")
+        )
         assert (rung.samples != "none") == looks or rung.kind == "recipe"
 
 

@@ -8,6 +8,7 @@ from mrqc.passes.requantize.equalize import Equalize
 from mrqc.passes.requantize.keep_weights import KeepWeights
 from mrqc.passes.requantize.quantize_biases import QuantizeBiases
 from mrqc.passes.requantize.requantize import RECIPES, STEPS, Recipe, Requantize
+from mrqc.passes.requantize.rescale_outliers import RescaleOutliers
 from mrqc.passes.requantize.round_weights import RoundWeights
 from mrqc.passes.requantize.scale_weights import ClipWeights, CorrectWeights, FoldRoundingError, MergeChannels
 from mrqc.passes.requantize.symmetrize import Symmetrize
@@ -28,6 +29,7 @@ __all__ = [
     "QuantizeBiases",
     "Recipe",
     "Requantize",
+    "RescaleOutliers",
     "RoundWeights",
     "Symmetrize",
 ]
