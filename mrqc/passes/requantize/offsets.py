@@ -49,7 +49,7 @@ class Offsets:
         return self._fixed(demands, offsets, self.dependent())
 
     def met(self) -> set[int]:
-        """Return the groups that an addition or a mean meets and that decide for themselves."""
+        """Return the groups that additions meet, and those that means are taken of."""
         values = [value for s in self._additions() for value in (*s.op.operands, s.result)]
         values += [operand for operand, _ in mean_links(self.module, self.group_of)]
         return {self.group_of[value] for value in values}
@@ -89,7 +89,7 @@ class Offsets:
     def _fixed(self, demands: Sequence[Demand], offsets: list[float], groups: set[int]) -> list[Demand]:
         """Return the demands with fixed offsets in some groups."""
         return [
-            replace(demand, storage=replace(demand.storage, offset=offset))
+            replace(demand, storage=replace(demand.storage, offset=offset, code=None))
             if index in groups and demand.storage.zero is Zero.CENTRED
             else demand
             for index, (demand, offset) in enumerate(zip(demands, self.followed(offsets), strict=True))
