@@ -81,7 +81,8 @@ def test_later_layers_see_the_changes_of_earlier_ones(source: Module) -> None:
     for layer in layers_of(moved):
         if layer.name in sums:
             low, high = layer.op.element.real_range
-            low, high = max(low, layer.op.clamp[0]), min(high, layer.op.clamp[1])
+            # A clamp may lie beyond the codes as a whole; the nearest code is all that is left then.
+            low, high = max(low, min(layer.op.clamp[0], high)), min(high, max(layer.op.clamp[1], low))
             real = np.clip(sums[layer.name] + 0.3 * layer.output_scale, low, high)
             found = layer.op.element.quantization.dequantize(expected[layer.name])
             assert np.mean(np.abs(real - found) > 0.51 * layer.output_scale) <= 0.02

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -26,36 +29,42 @@ from mrqc.testing import (
 
 Predicate = Callable[[Module], bool]
 
-DRAWS = settings(
-    max_examples=500,
-    phases=[Phase.generate],
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+DRAWING = """
+import pickle
+import sys
+from hypothesis import HealthCheck, Phase, given, settings
+from mrqc.testing import int_modules, nn_modules
+
+modules = []
+
+@settings(max_examples=500, phases=[Phase.generate], database=None, derandomize=True,
+          suppress_health_check=list(HealthCheck))
+@given({"int": int_modules, "nn": nn_modules}[sys.argv[1]](awkward_names=False))
+def collect(module):
+    modules.append(module)
+
+collect()
+sys.stdout.buffer.write(pickle.dumps(modules))
+"""
 
 
-def drawn(strategy: st.SearchStrategy[Module]) -> list[Module]:
-    """Return some hundred modules, the same ones as long as hypothesis finds the same constants in what is loaded."""
-    modules: list[Module] = []
+def drawn(dialect: str) -> list[Module]:
+    """Return some hundred modules of a dialect, always the same.
 
-    @DRAWS
-    @given(strategy)
-    def collect(module: Module) -> None:
-        modules.append(module)
-
-    collect()
-    return modules
+    Hypothesis draws constants that it finds in the modules that are loaded, so an interpreter of its own draws here.
+    """
+    command = [sys.executable, "-c", DRAWING, dialect]
+    return pickle.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 @pytest.fixture(scope="module")
 def some_int_modules() -> list[Module]:
-    return drawn(int_modules(awkward_names=False))
+    return drawn("int")
 
 
 @pytest.fixture(scope="module")
 def some_nn_modules() -> list[Module]:
-    return drawn(nn_modules(awkward_names=False))
+    return drawn("nn")
 
 
 def some(kind: type, condition: Callable[..., bool] = lambda _: True) -> Predicate:
