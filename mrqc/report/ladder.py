@@ -115,7 +115,9 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
                 Technique(PADS, "pad in front of convolutions, whose input then keeps its zero point", (ABSORB,))
             )
     if shifts and target.requantize.rounding is Rounding.HALF_UP:
-        found.append(Technique(BALANCE, "take from biases what rounding half up adds to sums on average"))
+        # Only an addition that shifts has ties to speak of.
+        summary = "take from biases what rounding half up adds to sums on average"
+        found.append(Technique(BALANCE, summary, (FOLD, JOINT)))
     return (*found, *(_techniques_on_data(target) if has_data else ()))
 
 
@@ -123,7 +125,8 @@ def _techniques_on_data(target: Target) -> Iterator[Technique]:
     if not target.weight.is_per_channel:
         yield Technique(EQUALIZE, "scale channels so that weights of one scale lose less, ranges seen on data")
         if target.weight.symmetric:
-            yield Technique(RESCALE, "scale channels whose weights would be cut off until these fit")
+            summary = "scale channels whose weights would be cut off until these fit"
+            yield Technique(RESCALE, summary, (CORRECT_WEIGHTS,))
     yield Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data")
     yield Technique(ADAPTIVE, "learn which way to round them from what leaves the clamp", replaces=(CLOSED_FORM,))
 

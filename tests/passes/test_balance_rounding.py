@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import Network, u8, weights
@@ -66,6 +68,16 @@ def test_the_mean_of_a_sum_is_that_of_the_reals(kind: type[nn.Add | nn.Sub]) -> 
     assert added >= 2**-4 * scale
     assert before == pytest.approx(added, abs=0.03 * scale)
     assert after == pytest.approx(0.0, abs=0.03 * scale)
+
+
+def test_scales_that_are_no_powers_of_two_apart_have_no_ties() -> None:
+    module = sum_of_layers()
+    (statement,) = [s for s in module.graph.statements if isinstance(s.op, nn.Add)]
+    assert isinstance(statement.op, nn.Add)
+    assert mean_of_rounding(statement.op, statement.result) == pytest.approx(0.01)
+    element = u8(0.05, 128)
+    result = replace(statement.result, type=statement.result.type.with_element(element))
+    assert mean_of_rounding(replace(statement.op, element=element), result) == 0.0
 
 
 def test_only_the_bias_of_one_operand_changes() -> None:

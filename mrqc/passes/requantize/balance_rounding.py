@@ -16,6 +16,9 @@ from mrqc.passes.requantize.form import Edits, LayerForm, edited, float_constant
 from mrqc.passes.requantize.zero_points import Addition, addition_of
 from mrqc.targets import Target
 
+_EXACT = 1e-6
+"""How far from a power of two a ratio may be, in octaves: scales get their final labels later."""
+
 
 @dataclass(frozen=True)
 class BalanceRounding(Pass):
@@ -57,10 +60,16 @@ class BalanceRounding(Pass):
 
 
 def mean_of_rounding(op: Addition, result: Value) -> float:
-    """Return, as a real number, what rounding half up adds to a sum on average; 0 where no bit is shifted out."""
-    finest = min(scale_of(operand.type.element) for operand in op.operands)
-    bits = round(float(np.log2(scale_of(result.type.element) / finest)))
-    return scale_of(result.type.element) * 2.0 ** -(bits + 1) if bits > 0 else 0.0
+    """Return, as a real number, what rounding half up adds to a sum on average; 0 where no bits are shifted out.
+
+    Where the scales of operands and result are no powers of two apart, an addition has multipliers and hardly any ties.
+    """
+    scale = scale_of(result.type.element)
+    octaves = np.log2([scale / scale_of(operand.type.element) for operand in op.operands])
+    bits = round(float(octaves.max()))
+    if bits <= 0 or np.abs(octaves - np.rint(octaves)).max() > _EXACT:
+        return 0.0
+    return scale * 2.0 ** -(bits + 1)
 
 
 def _operand_layer(op: Addition, module: Module, layers: dict[Value, LayerForm]) -> LayerForm | None:
