@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mrqc.numerics import Rounding
 from mrqc.passes import RECIPES
 from mrqc.targets import Target
 
@@ -26,6 +27,7 @@ CORRECT_BIASES = "correct-biases"
 CORRECT_BIASES_ON_DATA = "correct-biases-on-data"
 ABSORB = "absorb-zero-points"
 PADS = "explicit-pads"
+BALANCE = "balance-rounding"
 EQUALIZE = "equalize"
 RESCALE = "rescale-outliers"
 CLOSED_FORM = "closed-form-rounding"
@@ -112,16 +114,18 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
             found.append(
                 Technique(PADS, "pad in front of convolutions, whose input then keeps its zero point", (ABSORB,))
             )
-    if has_data and not target.weight.is_per_channel:
-        found.append(Technique(EQUALIZE, "scale channels so that weights of one scale lose less, ranges seen on data"))
+    if shifts and target.requantize.rounding is Rounding.HALF_UP:
+        found.append(Technique(BALANCE, "take from biases what rounding half up adds to sums on average"))
+    return (*found, *(_techniques_on_data(target) if has_data else ()))
+
+
+def _techniques_on_data(target: Target) -> Iterator[Technique]:
+    if not target.weight.is_per_channel:
+        yield Technique(EQUALIZE, "scale channels so that weights of one scale lose less, ranges seen on data")
         if target.weight.symmetric:
-            found.append(Technique(RESCALE, "scale channels whose weights would be cut off until these fit"))
-    if has_data:
-        found += [
-            Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data"),
-            Technique(ADAPTIVE, "learn which way to round them from what leaves the clamp", replaces=(CLOSED_FORM,)),
-        ]
-    return tuple(found)
+            yield Technique(RESCALE, "scale channels whose weights would be cut off until these fit")
+    yield Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data")
+    yield Technique(ADAPTIVE, "learn which way to round them from what leaves the clamp", replaces=(CLOSED_FORM,))
 
 
 def ladder_for(target: Target, has_data: bool) -> tuple[Rung, ...]:
@@ -198,7 +202,7 @@ class _Composition:
             passes.append("correct-biases{synthetic=true}" if self.samples == "synthetic" else "correct-biases")
         # Only codes have a scale that biases could be rounded to.
         if weights:
-            passes.append(FINISH)
+            passes += [*(["balance-rounding"] if BALANCE in self.on else []), FINISH]
         return ",".join([*passes, BACK])
 
     @property

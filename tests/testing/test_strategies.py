@@ -36,7 +36,7 @@ DRAWS = settings(
 
 
 def drawn(strategy: st.SearchStrategy[Module]) -> list[Module]:
-    """Return some hundred modules, always the same."""
+    """Return some hundred modules, the same ones as long as hypothesis finds the same constants in what is loaded."""
     modules: list[Module] = []
 
     @DRAWS
@@ -172,11 +172,11 @@ def test_scales_fit_the_values() -> None:
 def test_layers_of_int_modules_keep_some_of_what_they_are_given(some_int_modules: list[Module]) -> None:
     codes = [
         len(np.unique(array))
-        for module in some_int_modules[::4]
+        for module in some_int_modules
         for array in run_module(module, random_inputs(module, 6)).values()
         if array.size >= 40
     ]
-    assert len(codes) > 10
+    assert len(codes) > 40
     assert np.mean(np.array(codes) <= 4) < 0.3
 
 

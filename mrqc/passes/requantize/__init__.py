@@ -3,6 +3,7 @@
 from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
 from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
+from mrqc.passes.requantize.balance_rounding import BalanceRounding
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.equalize import Equalize
 from mrqc.passes.requantize.keep_weights import KeepWeights
@@ -19,6 +20,7 @@ __all__ = [
     "AbsorbZeroPoints",
     "AlignScales",
     "AssignScales",
+    "BalanceRounding",
     "ClipWeights",
     "CorrectBiases",
     "CorrectWeights",

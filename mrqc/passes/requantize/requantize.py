@@ -14,6 +14,7 @@ from mrqc.passes.pipeline import parse_passes
 from mrqc.passes.requantize.absorb_zero_points import AbsorbZeroPoints
 from mrqc.passes.requantize.align_scales import AlignScales
 from mrqc.passes.requantize.assign_scales import AssignScales
+from mrqc.passes.requantize.balance_rounding import BalanceRounding
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.equalize import Equalize
 from mrqc.passes.requantize.keep_weights import KeepWeights
@@ -36,6 +37,7 @@ STEPS: tuple[type[Pass], ...] = (
     KeepWeights,
     RoundWeights,
     CorrectBiases,
+    BalanceRounding,
     QuantizeBiases,
     AbsorbZeroPoints,
     AlignScales,
@@ -47,7 +49,7 @@ Recipe = Literal["fast", "default", "best"]
 _START = "symmetrize,assign-scales,correct-weights,merge-channels,fold-rounding-error,clip-weights"
 _RESCALED = f"{_START},rescale-outliers"
 _START_WITHOUT_SAMPLES = _START.replace("assign-scales", "assign-scales{samples=false}")
-_END = "quantize-biases,absorb-zero-points,align-scales"
+_END = "balance-rounding,quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
