@@ -52,6 +52,7 @@ class Instruments:
         check_bits: Simulate the module before and after each exact pass, on random inputs.
         emit: Receives the printed modules.
         on_pass: Called with the record of each finished pass.
+        on_module: Called with each finished pass and the module behind it.
         on_progress: Called with what a long pass is doing, how much of it is done, and how much there is.
         reproducer_directory: Where a reproducer goes if a pass fails; the folder for temporary files by default.
     """
@@ -61,6 +62,7 @@ class Instruments:
     check_bits: bool = False
     emit: Callable[[str], None] = _discard
     on_pass: Callable[[PassRecord], None] = _discard
+    on_module: Callable[[Pass, Module], None] = _discard
     on_progress: Callable[[str, int, int], None] = _discard
     reproducer_directory: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
 
@@ -128,6 +130,7 @@ def _run_one(module: Module, pass_: Pass, teacher: Teacher | None, instruments: 
             raise _fault(module, pass_, f"an exact pass changed results: {difference}", instruments)
     before, after = len(module.graph.statements), len(result.graph.statements)
     instruments.on_pass(PassRecord(format_pass(pass_), seconds, before, after))
+    instruments.on_module(pass_, result)
     if instruments.print_after & {pass_.name, "all"}:
         text = print_module(result, elide_constants=instruments.elide_constants)
         instruments.emit(f"// after {format_pass(pass_)}\n{text}")

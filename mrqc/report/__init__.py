@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mrqc.report.ablation import Ablation, AblationRow, Contribution, ablate
     from mrqc.report.ablation_plot import plot_html, plot_svg
     from mrqc.report.ablation_table import format_ablation
+    from mrqc.report.attribution import Attribution, AttributionRow, attribute, format_attribution
     from mrqc.report.engines import Runner, own_program
     from mrqc.report.evaluation import Evaluation, evaluate
     from mrqc.report.fidelity import Fidelity, Yardstick
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Ablation",
     "AblationRow",
+    "Attribution",
+    "AttributionRow",
     "Contribution",
     "Evaluation",
     "Fidelity",
@@ -29,10 +32,12 @@ __all__ = [
     "Verification",
     "Yardstick",
     "ablate",
+    "attribute",
     "describe_tensor",
     "evaluate",
     "extreme_and_random_inputs",
     "format_ablation",
+    "format_attribution",
     "format_table",
     "inputs_from_data",
     "ladder_for",
@@ -48,6 +53,8 @@ __getattr__, __dir__ = lazy_exports(
     {
         "Ablation": "mrqc.report.ablation",
         "AblationRow": "mrqc.report.ablation",
+        "Attribution": "mrqc.report.attribution",
+        "AttributionRow": "mrqc.report.attribution",
         "Contribution": "mrqc.report.ablation",
         "Evaluation": "mrqc.report.evaluation",
         "Fidelity": "mrqc.report.fidelity",
@@ -56,10 +63,12 @@ __getattr__, __dir__ = lazy_exports(
         "Verification": "mrqc.report.verification",
         "Yardstick": "mrqc.report.fidelity",
         "ablate": "mrqc.report.ablation",
+        "attribute": "mrqc.report.attribution",
         "describe_tensor": "mrqc.report.tensors",
         "evaluate": "mrqc.report.evaluation",
         "extreme_and_random_inputs": "mrqc.report.verification",
         "format_ablation": "mrqc.report.ablation_table",
+        "format_attribution": "mrqc.report.attribution",
         "format_table": "mrqc.report.table",
         "inputs_from_data": "mrqc.report.verification",
         "ladder_for": "mrqc.report.ladder",

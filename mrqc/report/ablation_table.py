@@ -17,14 +17,14 @@ def format_ablation(ablation: Ablation) -> str:
     """
     original = "" if ablation.top1_original is None else f", original top-1 {ablation.top1_original:.4f}"
     parts = [f"{ablation.model} on {ablation.target}: {ablation.images} samples{original}\n"]
-    parts.append(_without_empty_columns([_cells(row) for row in ablation.rows], _HEADER))
+    parts.append(without_empty_columns([_cells(row) for row in ablation.rows], _HEADER))
     if ablation.contributions:
         parts.append("\nWhat each technique contributes: change of KL and of SQNR in dB\n")
         rows = [
             (one.technique, *_changes(*one.alone), *_changes(*one.cumulative), one.summary)
             for one in ablation.contributions
         ]
-        parts.append(_without_empty_columns(rows, ("technique", "alone KL", "dB", "on top KL", "dB", "what it is")))
+        parts.append(without_empty_columns(rows, ("technique", "alone KL", "dB", "on top KL", "dB", "what it is")))
     reasons = dict.fromkeys(row.reason for row in ablation.rows if row.reason and row.rung.kind != "control")
     if reasons:
         parts.append("\nOver the reals, because the target cannot run these rungs:\n")
@@ -37,25 +37,27 @@ def _cells(row: AblationRow) -> tuple[str, ...]:
     flips = MISSING if found.lost is None else f"{found.lost}/{found.gained}"
     return (
         row.rung.name,
-        _number(found.top1, ".4f"),
+        format_number(found.top1, ".4f"),
         flips,
-        _number(found.agreement, ".4f"),
-        _number(found.kl, ".6f"),
-        _number(found.sqnr_db, ".2f"),
-        _number(found.logits_sqnr_db, ".2f"),
+        format_number(found.agreement, ".4f"),
+        format_number(found.kl, ".6f"),
+        format_number(found.sqnr_db, ".2f"),
+        format_number(found.logits_sqnr_db, ".2f"),
         "integers" if row.engine == "simulator" else "over the reals",
         *_changes(row.kl_change, row.sqnr_change_db),
     )
 
 
-def _without_empty_columns(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> str:
+def without_empty_columns(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> str:
+    """Return a table without the columns in which nothing could be measured."""
     kept = [index for index in range(len(header)) if any(row[index] != MISSING for row in rows)]
     return format_table([[row[index] for index in kept] for row in rows], [header[index] for index in kept])
 
 
-def _number(number: float | None, form: str) -> str:
+def format_number(number: float | None, form: str) -> str:
+    """Return a number, a dash where it could not be measured."""
     return MISSING if number is None else format(number, form)
 
 
 def _changes(kl: float | None, decibels: float | None) -> tuple[str, str]:
-    return _number(kl, "+.6f"), _number(decibels, "+.2f")
+    return format_number(kl, "+.6f"), format_number(decibels, "+.2f")

@@ -62,3 +62,21 @@ def test_a_runtime_has_nothing_to_ablate(mrqc: CommandLine, digits: Path) -> Non
     result = mrqc(*arguments(digits, "tflite"), "--limit", "1")
     assert (result.code, result.out) == (2, "")
     assert "nothing to ablate" in result.err
+
+
+def test_a_recipe_is_followed_pass_by_pass(mrqc: CommandLine, digits: Path) -> None:
+    result = mrqc(*arguments(digits, "pow2-npu"), "--by-pass", "--recipe", "fast", "--limit", "6", "--json")
+    assert result.code == 0, result.err
+    names = [row["name"].partition("{")[0] for row in json.loads(result.out)["rows"]]
+    assert names.index("symmetrize") < names.index("balance-rounding") < names.index("lower-to-int")
+    text = mrqc(*arguments(digits, "pow2-npu"), "--by-pass", "--recipe", "fast", "--limit", "6")
+    assert text.code == 0
+    assert "KL change" in text.out
+
+
+@pytest.mark.parametrize("options", [("--recipe", "fast"), ("--by-pass", "--plot", "ladder.svg")])
+def test_options_that_contradict_each_other(mrqc: CommandLine, digits: Path, options: tuple[str, ...]) -> None:
+    result = mrqc(*arguments(digits), *options, *FEW)
+    assert result.code == 2
+    assert "--by-pass" in result.err
+    assert "Traceback" not in result.err
