@@ -19,6 +19,9 @@ SATURATED = 1e-3
 """Share of results at the upper clamp above which a channel is taken to need it where it is."""
 TAIL = 1e-4
 """Share of results that may be cut off where a channel is scaled up to the clamp."""
+_LEAST_SHARE = 1e-9
+_LEAST = 1e-30
+"""What keeps a layer of zeros from a division by zero."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,31 @@ def columns(layer: LayerForm, weights: Real) -> Real:
 def divided(layer: LayerForm, weights: Real, factor: Real) -> Real:
     """Return the weights of a layer whose input channels are multiplied by ``factor``."""
     return weights / (factor[:, None, None, None] if is_depthwise(layer) else factor)
+
+
+def pair_factor(work: ChannelPairs, pair: ChannelPair) -> Real:
+    """Return what gives both sides of an activation the same share of their range."""
+    return np.sqrt(_behind(work, pair) / _in_front(work, pair))
+
+
+def triple_factors(work: ChannelPairs, first: ChannelPair, second: ChannelPair) -> tuple[Real, Real]:
+    """Return what gives three layers the same share, for the activations in front of and behind the one between."""
+    before, between, behind = _in_front(work, first), _behind(work, first), _behind(work, second)
+    share = np.cbrt(before * between * behind)
+    return share / before, behind / share
+
+
+def _in_front(work: ChannelPairs, pair: ChannelPair) -> Real:
+    """Return the share of its layer's range that each output channel has."""
+    reach = rows(work.weights[pair.name])
+    return np.maximum(reach / max(reach.max(), _LEAST), _LEAST_SHARE)
+
+
+def _behind(work: ChannelPairs, pair: ChannelPair) -> Real:
+    """Return the share of its layer's range that each input channel has, of the layer where that is most."""
+    weights = [(layer, work.weights[layer.name]) for layer in pair.behind]
+    shares = [columns(layer, real) / max(np.abs(real).max(), _LEAST) for layer, real in weights]
+    return np.maximum(np.max(shares, axis=0), _LEAST_SHARE)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,15 @@ import numpy as np
 from mrqc.calibration import Teacher
 from mrqc.ir.graph import Module
 from mrqc.passes.definition import CalibratedPass, Exactness
-from mrqc.passes.requantize.channel_pairs import ChannelPair, ChannelPairs, Room, columns, room_of, rows
+from mrqc.passes.requantize.channel_pairs import (
+    ChannelPair,
+    ChannelPairs,
+    Room,
+    is_depthwise,
+    pair_factor,
+    room_of,
+    triple_factors,
+)
 from mrqc.passes.requantize.form import Edits, LayerForm, Real, edited
 from mrqc.passes.requantize.weights import WeightGrid
 from mrqc.targets import Target
@@ -29,64 +38,95 @@ _RATIOS = (1.0, 0.85, 0.7)
 class Equalize(CalibratedPass):
     """Multiply output channels of a layer, and divide the input channels of the layers behind it, by the same factors.
 
-    The factors give both sides the same share of their range, ``c = sqrt((r_B / R_B) / (r_A / R_A))`` (Nagel et al.,
-    data-free quantization, arXiv 1906.04721). A ReLU6 is kept: a channel that reaches the clamp is left alone, another
-    one grows at most until it does, as seen on the samples. A pair is changed only if its weights' errors fall, so
-    that weights on their file's own grid stay there (docs/requantization.md equation 9).
+    The factors give both sides the same share of their range, ``c = sqrt((r_B / R_B) / (r_A / R_A))``; where a
+    depthwise layer lies between two others, all three, ``g = cbrt(product of the shares)``, by the factors
+    ``g / (r_A / R_A)`` in front of it and ``(r_C / R_C) / g`` behind it (Nagel et al., data-free quantization,
+    arXiv 1906.04721). A ReLU6 is kept: a channel that reaches the clamp is left alone, another one grows at most until
+    it does, as seen on the samples. Layers are changed only if their weights' errors fall together, so that weights on
+    their file's own grid stay there (docs/requantization.md equation 14).
 
     Attributes:
         target: Nothing is done where each channel has its own scale.
+        triples: Whether three layers are looked at together, after pairs were.
     """
 
     name: ClassVar[str] = "equalize"
     summary: ClassVar[str] = "scale channels of activations so that per-tensor weights lose less"
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
+    triples: bool = True
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with scaled channels; the teacher learns by how much."""
         work = ChannelPairs(module, self.target)
         rooms = [(pair, room_of(pair, teacher.statistics.get(pair.name))) for pair in work.pairs()]
-        pairs = [(pair, room) for pair, room in rooms if room is not None]
-        if not pairs:
+        scaling = _Scaling(work, self.target, {pair.name: (pair, room) for pair, room in rooms if room is not None})
+        if not scaling.rooms:
             return module
-        factors = {pair.name: np.ones(pair.channels) for pair, _ in pairs}
+        triples = scaling.triples() if self.triples else []
         for _ in range(SWEEPS):
-            for pair, room in pairs:
-                factors[pair.name] *= self._move(work, pair, factors[pair.name], room)
-        for name, factor in factors.items():
+            for pair, _ in scaling.rooms.values():
+                scaling.move((pair,), (pair_factor(work, pair),))
+            for triple in triples:
+                scaling.move(triple, triple_factors(work, *triple))
+        for name, factor in scaling.factors.items():
             if np.any(factor != 1.0):
                 teacher.scaled[name] = teacher.scaled.get(name, 1.0) * factor
-        return edited(module, Edits(constants=work.constants(factors)))
+        return edited(module, Edits(constants=work.constants(scaling.factors)))
 
-    def _move(self, work: ChannelPairs, pair: ChannelPair, done: Real, room: Room) -> Real:
-        """Scale the channels between the layers of a pair, if that helps, and return by what."""
-        names = [pair.name, *(layer.name for layer in pair.behind)]
-        before = {name: work.weights[name] for name in names}
-        reach = rows(before[pair.name])
-        uses = np.max(
-            [
-                columns(layer, before[layer.name]) / max(np.abs(before[layer.name]).max(), 1e-30)
-                for layer in pair.behind
-            ],
-            axis=0,
-        )
-        wanted = np.sqrt(np.maximum(uses, 1e-9) / np.maximum(reach / max(reach.max(), 1e-30), 1e-9))
-        least = np.where(room.saturated, 1.0, LEAST_FACTOR)
-        factor = np.clip(done * wanted, least, room.upper) / done
-        bias = work.biases[pair.name]
-        work.scale(pair, factor)
-        layers = (pair.first, *pair.behind)
-        was = sum(self._error(layer, before[layer.name]) for layer in layers)
-        if sum(self._error(layer, work.weights[layer.name]) for layer in layers) < _GAIN * was:
-            return factor
-        work.weights.update(before)
-        work.biases[pair.name] = bias
-        return np.ones_like(factor)
 
-    def _error(self, layer: LayerForm, weights: Real) -> float:
+@dataclass(frozen=True)
+class _Scaling:
+    """The channels' factors so far.
+
+    Attributes:
+        work: The weights.
+        target: Whose codes the errors are those of.
+        rooms: The pairs whose activation was seen, by its name, and what their clamps leave.
+        factors: Of each activation, by name.
+    """
+
+    work: ChannelPairs
+    target: Target
+    rooms: Mapping[str, tuple[ChannelPair, Room]]
+    factors: dict[str, Real] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factors", {name: np.ones(pair.channels) for name, (pair, _) in self.rooms.items()})
+
+    def triples(self) -> list[tuple[ChannelPair, ChannelPair]]:
+        """Return the pairs that follow each other with nothing but a depthwise layer between them."""
+        return [
+            (pair, self.rooms[pair.behind[0].name][0])
+            for pair, _ in self.rooms.values()
+            if len(pair.behind) == 1 and is_depthwise(pair.behind[0]) and pair.behind[0].name in self.rooms
+        ]
+
+    def move(self, pairs: Sequence[ChannelPair], wanted: Sequence[Real]) -> None:
+        """Multiply the channels of activations as far as their clamps allow, if all layers around them lose less."""
+        work = self.work
+        layers = {layer.name: layer for pair in pairs for layer in (pair.first, *pair.behind)}
+        weights = {name: work.weights[name] for name in layers}
+        biases = {name: work.biases[name] for name in layers}
+        was = sum(self._error(layer) for layer in layers.values())
+        moves = [self._allowed(pair, factor) for pair, factor in zip(pairs, wanted, strict=True)]
+        for pair, factor in zip(pairs, moves, strict=True):
+            work.scale(pair, factor)
+        if sum(self._error(layer) for layer in layers.values()) < _GAIN * was:
+            for pair, factor in zip(pairs, moves, strict=True):
+                self.factors[pair.name] = self.factors[pair.name] * factor
+        else:
+            work.weights.update(weights)
+            work.biases.update(biases)
+
+    def _allowed(self, pair: ChannelPair, wanted: Real) -> Real:
+        """Return how much of a factor the clamp allows, on top of what was done already."""
+        done, room = self.factors[pair.name], self.rooms[pair.name][1]
+        return np.clip(done * wanted, np.where(room.saturated, 1.0, LEAST_FACTOR), room.upper) / done
+
+    def _error(self, layer: LayerForm) -> float:
         """Return the mean relative error of the channels of a layer at about the best scale for the tensor."""
-        scheme = self.target.weight
+        weights, scheme = self.work.weights[layer.name], self.target.weight
         least = np.abs(weights).max() / scheme.maximum or 1.0
         scales = [least * ratio for ratio in _RATIOS]
         original = layer.source.result.type.quantization
