@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import mrqc
@@ -13,7 +13,8 @@ from mrqc.backends.onnx import export_onnx
 from mrqc.backends.tflite import export_tflite
 from mrqc.compiler import reference
 from mrqc.errors import TargetError
-from mrqc.ir import Op
+from mrqc.ir import DType, Element, Module, Op, Output, TensorType
+from mrqc.ir.rewrite import GraphBuilder
 from mrqc.ops import nn
 from mrqc.testing import op_modules, random_inputs
 
@@ -55,3 +56,26 @@ def test_onnx_runtime_agrees_to_within_a_code(op: type[Op], data: st.DataObject)
         assert found[name].shape == array.shape
         # Single precision may round to the other side of the middle between two codes.
         assert np.abs(found[name].astype(np.int64) - array).max() <= 1
+
+
+@given(
+    size=st.integers(1, 12),
+    result=st.integers(1, 12),
+    coordinates=st.sampled_from(nn.Coordinates),
+    rounding=st.sampled_from(nn.Nearest),
+)
+@example(size=7, result=1, coordinates=nn.Coordinates.HALF_PIXEL, rounding=nn.Nearest.FLOOR)
+@settings(max_examples=100)
+def test_onnx_runtime_chooses_the_same_pixels(
+    size: int, result: int, coordinates: nn.Coordinates, rounding: nn.Nearest
+) -> None:
+    element = Element.per_tensor(DType.I8, 2.0**-7, -32)
+    builder = GraphBuilder()
+    image = builder.add_input("image", TensorType((1, size, 1, 1), element))
+    op = nn.ResizeNearest(image, (result, 1), coordinates, rounding, element)
+    session = onnxruntime.InferenceSession(
+        export_onnx(Module("resize", builder.finish([Output("result", builder.emit(op))])))
+    )
+    rows = np.arange(size, dtype=np.int8).reshape(session.get_inputs()[0].shape)
+    (found,) = session.run(None, {"image": rows})
+    assert np.ravel(found).tolist() == list(op.indices(0))

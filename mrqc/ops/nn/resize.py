@@ -105,11 +105,16 @@ class ResizeNearest(Op):
         """Return the NHWC result."""
         return (TensorType(resized_shape(self.input, self.size), self.element),)
 
-    def indices(self, axis: int) -> tuple[int, ...]:
-        """Return which row (axis 0) or column (axis 1) of the input each one of the result is."""
+    def indices(self, axis: int, off: Fraction = Fraction(0)) -> tuple[int, ...]:
+        """Return which row (axis 0) or column (axis 1) of the input each one of the result is.
+
+        Args:
+            axis: 0 or 1.
+            off: What is added to the place of each before the nearest pixel is chosen.
+        """
         size, result = self.input.type.shape[1 + axis], self.size[axis]
         places = (self.coordinates.place(index, size, result) for index in range(result))
-        return tuple(min(max(self.rounding.choose(place), 0), size - 1) for place in places)
+        return tuple(min(max(self.rounding.choose(place + off), 0), size - 1) for place in places)
 
 
 def resize_problems(input_: Value, size: tuple[int, int]) -> Iterator[str]:
