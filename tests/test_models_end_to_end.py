@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -16,7 +17,9 @@ from PIL import Image
 import mrqc
 from mrqc.backends.c.harness import STRICT_FLAGS, CompiledKernel
 from mrqc.calibration import CalibrationSamples, open_data
-from mrqc.report import evaluate
+from mrqc.passes import RECIPES
+from mrqc.report import Yardstick, evaluate
+from mrqc.report.ladder import BACK, FRONT
 
 MODELS = ("digits", "resnet8.qdq.u8", "resnet8.qdq.s8_pc", "mobilenet_v2_qat_u8", "mobilenet_v2_ptq_s8")
 TARGETS = ("sym-npu", "pow2-npu")
@@ -48,6 +51,20 @@ def real_inputs(original: mrqc.Module, data: Path, count: int) -> NDArray[Any]:
         assert quantization is not None
         return quantization.dequantize(codes)
     return np.load(data)["x"][:count].astype(np.float64)
+
+
+def test_a_few_synthetic_pictures_show_what_clipped_weights_shift(assets: Path) -> None:
+    original = mrqc.load(assets / "models" / "mobilenet_v1_025_128_qat_u8.tflite")
+    data = open_data(assets / "data" / "imagenet" / "calib", original.graph.inputs[0], resize=True)
+    yardstick = Yardstick(original, data, limit=40)
+    (correction,) = re.findall(r",correct-biases\{.*?\}", RECIPES["fast"])
+
+    def kl(passes: str) -> float:
+        found = yardstick.measure(mrqc.lower(original, "pow2-npu", passes=f"{FRONT},{passes},{BACK}")).kl
+        assert found is not None
+        return found
+
+    assert kl(RECIPES["fast"]) < 0.4 * kl(RECIPES["fast"].replace(correction, ""))
 
 
 @pytest.mark.parametrize("target", TARGETS)

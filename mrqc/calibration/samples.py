@@ -194,6 +194,12 @@ class CalibrationSamples:
             return 1
         return len(self.rows[0]) // _extent(self.module.graph.inputs[0])
 
+    def few(self, count: int) -> CalibrationSamples:
+        """Return no more than ``count`` of the samples, evenly over all."""
+        total = len(self)
+        chosen = np.arange(min(count, total), dtype=np.intp) * total // max(min(count, total), 1)
+        return replace(self, rows=tuple(rows.reshape(total, -1)[chosen].ravel() for rows in self.rows), _memory={})
+
     def read(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
         """Return samples ``start`` to ``stop`` by input name, N first, in the dtypes of the module's inputs.
 

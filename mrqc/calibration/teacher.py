@@ -76,6 +76,12 @@ class Teacher:
         """Whether means and second moments are nearly those of data; of synthetic samples only pictures have them."""
         return self.has_data or inputs_are_pictures(self.module)
 
+    def with_few(self, count: int) -> Teacher:
+        """Return a teacher of the same module with no more than ``count`` of the samples, evenly over all."""
+        teacher = Teacher(self.module, self.samples.few(count), progress=self.progress, cache=self._cache)
+        teacher.scaled = self.scaled
+        return teacher
+
     @cached_property
     def samples(self) -> CalibrationSamples:
         """The samples; synthetic ones where none were given."""

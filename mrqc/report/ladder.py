@@ -174,7 +174,7 @@ def _recipes(has_data: bool) -> Iterator[Rung]:
         on_data = has_data and name != "fast"
         if (passes, on_data) not in seen:
             seen.add((passes, on_data))
-            samples: Samples = "calib" if on_data else "none" if name == "fast" else "synthetic"
+            samples: Samples = "calib" if on_data else "synthetic"
             yield Rung(f"recipe {name}", "recipe", None, f"{FRONT},{passes},{BACK}", samples)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from networks import residual_network
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import Network, residual_network
 
 import mrqc
 from mrqc.backends import interpreter
@@ -134,8 +137,40 @@ def test_nothing_is_computed_without_a_pass_that_asks(monkeypatch: pytest.Monkey
     monkeypatch.setattr(CalibrationSamples, "read", fail_on_use)
     module = residual_network()
     arrays = {value.name: np.zeros((3, *value.type.shape[1:])) for value in module.graph.inputs}
-    expected = mrqc.lower(module, "pow2-npu", recipe="fast")
-    assert mrqc.lower(module, "pow2-npu", arrays, recipe="fast") == expected
+    (left_out,) = re.findall(r",correct-biases\{.*?\}", RECIPES["fast"])
+    passes = RECIPES["fast"].replace(left_out, "")
+    expected = mrqc.requantize(module, "pow2-npu", passes=passes)
+    assert mrqc.requantize(module, "pow2-npu", arrays, passes=passes) == expected
+
+
+@given(count=st.integers(1, 9), wanted=st.integers(1, 12), batch=st.integers(1, 3))
+def test_a_few_samples_are_spread_over_all(count: int, wanted: int, batch: int) -> None:
+    net = Network()
+    module = net.finish(net.input((batch, 2, 3, 1), 2.0**-6, 128))
+    (value,) = module.graph.inputs
+    codes = np.arange(count * batch * 6, dtype=np.uint8).reshape(-1, 2, 3, 1)
+    samples = CalibrationSamples.of(codes, module, limit=None)
+    few = samples.few(wanted)
+    assert len(few) == min(wanted, count)
+    rows = few.read(0, len(few))[value.name].reshape(len(few), -1)
+    everything = codes.reshape(count, -1)
+    assert rows.tolist() == [everything[index * count // len(few)].tolist() for index in range(len(few))]
+
+
+@pytest.mark.parametrize(("values", "looked_at"), [(0, 12), (10**9, 12), (1, 4)])
+def test_a_large_model_sees_fewer_samples(values: int, looked_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = residual_network()
+    asked: list[int] = []
+    few = CalibrationSamples.few
+
+    def counted(self: CalibrationSamples, count: int) -> CalibrationSamples:
+        asked.append(count)
+        return few(self, count)
+
+    monkeypatch.setattr(CalibrationSamples, "few", counted)
+    passes = f"symmetrize,assign-scales,round-weights,correct-biases{{samples=12 values={values}}}"
+    mrqc.requantize(module, "sym-npu", samples_of(module, 20), passes=passes)
+    assert asked == [looked_at]
 
 
 def test_the_result_does_not_depend_on_the_batch(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:

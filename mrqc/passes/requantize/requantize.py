@@ -53,12 +53,12 @@ _END = "balance-rounding,quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
-        "fast": f"{_START_WITHOUT_SAMPLES},round-weights,{_END}",
+        "fast": f"{_START_WITHOUT_SAMPLES},round-weights,correct-biases{{samples=16 values=30000000}},{_END}",
         "default": f"{_RESCALED},round-weights{{method=closed-form}},{_END}",
         "best": f"{_RESCALED},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
     }
 )
-"""What re-quantizes a module: ``fast`` in seconds and without samples, the others with data or synthetic pictures."""
+"""What re-quantizes a module: ``fast`` in seconds, on a few samples; all with data or synthetic pictures."""
 
 
 @dataclass(frozen=True)

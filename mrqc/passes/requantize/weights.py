@@ -19,6 +19,9 @@ from mrqc.targets import WeightScheme
 FINER = 16
 """Real weights are tabulated on a grid so many times as fine as the min-max one; a table of errors needs no more."""
 
+LEVELS = 2 * 127 * FINER + 1
+"""Levels for which a histogram of every channel is worth its memory: a product of matrices then tells all errors."""
+
 
 @dataclass(frozen=True, slots=True)
 class WeightGrid:
@@ -95,9 +98,10 @@ class WeightGrid:
         Returns:
             ``[O, K]``; 0 for channels without a weight other than 0.
         """
-        levels, counts = self._histogram()
+        has_one_grid = self.is_uniform and scales.ndim == 1
+        levels, counts = self._histogram(LEVELS if has_one_grid else 0)
         energy = np.maximum((counts * levels.astype(np.float64) ** 2).sum(axis=1), 1e-300)
-        if self.is_uniform and scales.ndim == 1 and len(levels) == 1 and counts.shape[1] == levels.shape[1]:
+        if has_one_grid and len(levels) == 1 and counts.shape[1] == levels.shape[1]:
             # One scale for all: the error of each level is the same in every channel.
             table = _squared_errors(levels[0][:, None], scales / self.scales[0], scheme)
             return (counts @ table) / energy[:, None]
@@ -114,16 +118,18 @@ class WeightGrid:
         ratio = ratio.reshape(-1, *(1,) * (self.codes.ndim - 1))
         return np.clip(np.rint(self.codes / ratio), scheme.minimum, scheme.maximum).astype(np.int8)
 
-    def _histogram(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def _histogram(self, most: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return levels and counts, broadcastable to ``[O, levels]``: each code once, weighted by how often it occurs.
 
-        A channel with fewer weights than there are codes is its own list of levels.
+        Args:
+            most: As many levels serve all channels together; beyond that, a channel with fewer weights than there are
+                codes is its own list of levels.
         """
         flat = self.codes.reshape(len(self.codes), -1)
         low, high = int(flat.min()), int(flat.max())
-        if flat.shape[1] <= high - low + 1:
-            return flat, np.ones((1, 1))
         width = high - low + 1
+        if flat.shape[1] <= width and width > most:
+            return flat, np.ones((1, 1))
         keys = (flat - low) + np.arange(len(flat), dtype=np.int64)[:, None] * width
         counts = np.bincount(keys.ravel(), minlength=width * len(flat)).reshape(len(flat), width)
         return np.arange(low, high + 1, dtype=np.int32)[None, :], counts.astype(np.float64)
