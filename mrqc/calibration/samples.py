@@ -303,8 +303,8 @@ class _Synthetic:
 
     def read(self, rows: NDArray[np.intp]) -> NDArray[Any]:
         extent = _extent(self.module.graph.inputs[self.position])
-        batches = range(int(rows[0]) // extent, int(rows[-1]) // extent + 1)
-        return np.concatenate([synthetic_batch(self.module, self.position, index, self.seed) for index in batches])
+        batches = rows[::extent] // extent
+        return np.concatenate([synthetic_batch(self.module, self.position, int(one), self.seed) for one in batches])
 
 
 def _extent(value: Value) -> int:

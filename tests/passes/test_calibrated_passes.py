@@ -149,12 +149,15 @@ def test_a_few_samples_are_spread_over_all(count: int, wanted: int, batch: int) 
     module = net.finish(net.input((batch, 2, 3, 1), 2.0**-6, 128))
     (value,) = module.graph.inputs
     codes = np.arange(count * batch * 6, dtype=np.uint8).reshape(-1, 2, 3, 1)
-    samples = CalibrationSamples.of(codes, module, limit=None)
-    few = samples.few(wanted)
-    assert len(few) == min(wanted, count)
-    rows = few.read(0, len(few))[value.name].reshape(len(few), -1)
-    everything = codes.reshape(count, -1)
-    assert rows.tolist() == [everything[index * count // len(few)].tolist() for index in range(len(few))]
+    for samples in (
+        CalibrationSamples.of(codes, module, limit=None),
+        CalibrationSamples.synthetic(module, count),
+    ):
+        few = samples.few(wanted)
+        assert len(few) == min(wanted, count)
+        everything = samples.read(0, count)[value.name].reshape(count, -1)
+        rows = few.read(0, len(few))[value.name].reshape(len(few), -1)
+        assert rows.tolist() == [everything[index * count // len(few)].tolist() for index in range(len(few))]
 
 
 @pytest.mark.parametrize(("values", "looked_at"), [(0, 12), (10**9, 12), (1, 4)])
