@@ -17,6 +17,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.adaptive_rounding import adapted
+from mrqc.passes.requantize.block_reconstruction import reconstructed
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.form import (
     Edits,
@@ -30,7 +31,7 @@ from mrqc.passes.requantize.form import (
     real_constant,
 )
 from mrqc.passes.requantize.least_squares import Positions, Problem, patches, products, solve
-from mrqc.passes.requantize.side_by_side import LayerSamples, change_layers
+from mrqc.passes.requantize.side_by_side import BlockSamples, LayerSamples, change_layers
 from mrqc.passes.requantize.structure import rounded_constants
 from mrqc.targets import Target
 
@@ -68,7 +69,8 @@ class RoundWeights(CalibratedPass):
     summary: ClassVar[str] = "turn weights and other constants into codes of the target"
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
-    method: Literal["nearest", "closed-form", "adaptive"] = "nearest"
+    method: Literal["nearest", "closed-form", "adaptive", "block"] = "nearest"
+    loss: Literal["mse", "mae"] = "mse"
     places: int = 4096
     ridge: float = 0.01
     reference: Literal["original", "input"] = "input"
@@ -76,7 +78,9 @@ class RoundWeights(CalibratedPass):
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
         if self.method != "nearest" and teacher.is_representative:
-            module = change_layers(module, teacher, "rounding weights", self._solved, CorrectBiases().corrected)
+            changes = self._solved, CorrectBiases().corrected
+            block_change = self._reconstructed if self.method == "block" else None
+            module = change_layers(module, teacher, "rounding weights", *changes, block_change=block_change)
         return self._nearest(module)
 
     def _nearest(self, module: Module) -> Module:
@@ -114,13 +118,16 @@ class RoundWeights(CalibratedPass):
         problem = Problem(seen, sums, _active(layer, sums), weights, scales, self.ridge, self._limits)
         channels, factors = self._choices(layer, channels)
         solution = solve(problem, channels, factors)
-        if self.method == "adaptive":
+        if self.method in ("adaptive", "block"):
             solution = adapted(problem, solution, channels, layer.real_bias(), limits_of(layer))
         codes = solution.codes.reshape(layer.op.weight.type.shape)
         element = layer.element
         if solution.factor != 1.0:
             element = replace(element, quantization=along_channels(layer.weight_scales * solution.factor))
         return {layer.op.weight.name: nn.Constant(Data.of(codes, element.dtype), element)}
+
+    def _reconstructed(self, samples: BlockSamples) -> Mapping[str, nn.Constant]:
+        return reconstructed(samples, self.places, self._limits, self.loss, self.reference)
 
     def _choices(self, layer: LayerForm, off_grid: NDArray[np.int64]) -> tuple[NDArray[np.int64], Sequence[float]]:
         """Return the channels to solve, and what their scale may be multiplied by.
