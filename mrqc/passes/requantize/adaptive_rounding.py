@@ -284,12 +284,12 @@ class Adam:
         self._rate = rate
         self._steps = 0
 
-    def move(self, variable: Reals, gradient: Reals) -> None:
-        """Change a variable in place."""
+    def move(self, variable: Reals, gradient: Reals, share: float = 1.0) -> None:
+        """Change a variable in place, by a share of the step."""
         self._steps += 1
         self._mean += (1 - _FIRST) * (gradient - self._mean)
         self._square += (1 - _SECOND) * (gradient * gradient - self._square)
-        rate = self._rate * np.sqrt(1 - _SECOND**self._steps) / (1 - _FIRST**self._steps)
+        rate = share * self._rate * np.sqrt(1 - _SECOND**self._steps) / (1 - _FIRST**self._steps)
         variable -= (float(rate) * self._mean) / (np.sqrt(self._square) + _TINY)
 
 

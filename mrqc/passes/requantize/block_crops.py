@@ -1,7 +1,7 @@
 """Crops of what enters a block and of what leaves it: learning sees a part of many samples, not all of a few.
 
-A crop of the block's result, so many rows and columns, needs a larger one of every value in front of it. Where that goes
-beyond the edge of a value there is nothing but zeros, as padding has it, whatever a layer would give there.
+A crop of the block's result, so many rows and columns, needs a larger one of every value in front of it. Where that
+goes beyond the edge of a value there is nothing but zeros, as padding has it, whatever a layer would give there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Single: TypeAlias = NDArray[np.float32]
 
 SIDE = 8
 """Greatest height and width of a crop of the result."""
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,7 @@ def seen_areas(statement: Statement, area: Area) -> tuple[tuple[Value, Area], ..
     if isinstance(op, nn.Conv2D):
         kernel, geometry = op.weight.type.shape[1:3], zip(area, op.strides, op.dilations, op.padding[:2], strict=True)
         rows, columns = (
-            Span(
-                span.step * stride, span.offset * stride - pad, (span.size - 1) * stride + (taps - 1) * dilation + 1
-            )
+            Span(span.step * stride, span.offset * stride - pad, (span.size - 1) * stride + (taps - 1) * dilation + 1)
             for (span, stride, dilation, pad), taps in zip(geometry, kernel, strict=True)
         )
         return ((op.input, (rows, columns)),)
@@ -134,7 +133,7 @@ class Places:
         return Places(self.sample[index], self.row[index], self.column[index])
 
     def inside(self, area: Area, type_: TensorType) -> Single | None:
-        """Return 1 inside and 0 beyond the edges of a value, ``[crops, rows, columns, 1]``, None where all is inside."""
+        """Return 1 inside and 0 beyond the edges of a value, ``[crops, rows, columns, 1]``, or None for all ones."""
         height, width, _ = image_shape(type_)
         rows, columns = _indices(self.row, area[0]), _indices(self.column, area[1])
         found = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
@@ -153,9 +152,12 @@ class Places:
         rows = np.clip(_indices(self.row, area[0]), 0, height - 1)
         columns = np.clip(_indices(self.column, area[1]), 0, width - 1)
         found = images[self.sample[:, None, None], rows[:, :, None], columns[:, None, :]]
-        real = real_values(found, type_).astype(np.float32)
+        real = np.empty(found.shape, np.float32)
+        for first in range(0, len(found), _AT_ONCE):
+            # Through double precision, of which there should not be much at a time.
+            real[first : first + _AT_ONCE] = real_values(found[first : first + _AT_ONCE], type_)
         inside = self.inside(area, type_)
-        return real if inside is None else real * inside
+        return real if inside is None else np.multiply(real, inside, out=real)
 
 
 def _firsts(length: int) -> NDArray[np.int64]:

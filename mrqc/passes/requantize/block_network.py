@@ -103,9 +103,7 @@ class BlockNetwork:
         values = [statement.result for statement in self.block.statements]
         return {value: places.inside(self.areas[value], value.type) for value in values}
 
-    def forward(
-        self, inputs: Reals, masks: Mapping[Value, Reals | None], parameters: Mapping[str, Parameters]
-    ) -> Pass:
+    def forward(self, inputs: Reals, masks: Mapping[Value, Reals | None], parameters: Mapping[str, Parameters]) -> Pass:
         """Return what the block computes.
 
         Args:
@@ -194,6 +192,11 @@ def contraction_of(op: BlockLayer) -> Contraction:
         return Contraction()
     height, width = op.weight.type.shape[1:3]
     return Contraction((height, width), op.strides, op.dilations, op.groups)
+
+
+def kernel_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a layer's weights as those of a convolution, ``[O, KH, KW, C / groups]``."""
+    return shape if len(shape) == 4 else (shape[0], 1, 1, shape[1])
 
 
 def _confined(statement: Statement) -> Confined:

@@ -1,21 +1,22 @@
 """Block reconstruction: codes and biases of a block's layers, learned together from what the block results in.
 
-Li et al. 2021 (BRECQ, arXiv 2102.05426) learn the rounding of all layers of a residual block at once, each weight one of
-two codes as in adaptive rounding; the mean absolute error in place of the squared one is from RepAPQ (arXiv
+Li et al. 2021 (BRECQ, arXiv 2102.05426) learn the rounding of all layers of a residual block at once, each weight one
+of two codes as in adaptive rounding; the mean absolute error in place of the squared one is from RepAPQ (arXiv
 2402.16121). With y the block's result behind its clamp, on crops of the samples (docs/requantization.md equation 19):
 
     L = sum over channels c of E[|y_c - wanted_c|^p] / N
         + strength * sum over layers l of 1 / K_l * sum over its weights of (1 - |2 h - 1|^steepness)
 
-N, what the first solution's rounding of weights costs in the mean of all channels, makes one strength serve every block.
-Results inside the block are rounded to codes, as they will be, and pass gradients on as if they were not.
+N, the error of a channel at the start, in the mean of all channels, makes one strength serve every block. It starts
+from the codes that were found layer by layer: from the real weights, as for a single layer, it would have to find all
+of that anew. Results inside the block are rounded to codes, as they will be, and pass gradients on as if they were not.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from mrqc.ir.data import Data
 from mrqc.ir.op import Value
 from mrqc.ops import nn
 from mrqc.passes.requantize.adaptive_rounding import (
+    RATE,
     Adam,
     Reals,
     by_undecided,
@@ -33,8 +35,8 @@ from mrqc.passes.requantize.adaptive_rounding import (
     two_codes,
 )
 from mrqc.passes.requantize.block_crops import Places, areas_of
-from mrqc.passes.requantize.block_network import BlockNetwork, Parameters
-from mrqc.passes.requantize.form import float_constant
+from mrqc.passes.requantize.block_network import BlockNetwork, Parameters, kernel_shape
+from mrqc.passes.requantize.form import OFF_GRID, float_constant
 from mrqc.passes.requantize.side_by_side import BlockLayerState, BlockSamples
 
 Loss = Literal["mse", "mae"]
@@ -43,14 +45,16 @@ STEPS = 600
 """Gradient steps for each block."""
 BATCH = 8
 """Crops that one step looks at."""
-RATE = 0.05
-"""Length of a step in v, as in adaptive rounding."""
-BIAS_RATE = 0.02
-"""Length of a step in a bias, in codes of the layer's result."""
-OFF_GRID = 1e-3
-"""Weights further than this from a code, in codes, may be rounded either way."""
-_JUDGED = 4
+BIAS_RATE = 0.003
+"""Length of the first step in a bias, in codes of the layer's result; it falls to nothing."""
+PLACES = 4
+"""How many times as many places of a block's result are looked at as of a layer's: neighbours tell little new."""
+JUDGED = 4
 """One sample of so many judges what is learned from the others."""
+_START = 0.1
+"""How far h begins from the code that was found layer by layer, towards the other one."""
+_AT_ONCE = 32
+"""Crops whose error is computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class LayerCodes:
     """The codes that a layer's weights may have.
 
     Attributes:
-        floor: The lower of the two codes of each weight, ``[O, KH, KW, C / groups]``; the only one where nothing is free.
+        floor: The lower of the two codes of each weight, ``[O, KH, KW, C / groups]``, or the only one.
         free: 1 where the next code is possible, else 0.
         scales: Of the codes, ``[O or 1, 1, 1, 1]``.
         bias: Where biases begin, real, ``[O]``.
@@ -132,14 +136,23 @@ class BlockReconstruction:
 
     def error(self, crops: Crops, parameters: Mapping[str, Parameters]) -> float:
         """Return the first part of L."""
-        run = self.network.forward(crops.inputs, crops.masks, parameters)
-        distance = np.abs(run.values[self.network.block.output] - crops.wanted)
-        power = distance**2 if self.loss == "mse" else distance
-        return float(power.mean(axis=(0, 1, 2), dtype=np.float64).sum() / self.noise)
+        total = 0.0
+        for first in range(0, len(crops.inputs), _AT_ONCE):
+            part = crops.part(slice(first, first + _AT_ONCE))
+            run = self.network.forward(part.inputs, part.masks, parameters)
+            distance = np.abs(run.values[self.network.block.output] - part.wanted)
+            power = distance**2 if self.loss == "mse" else distance
+            total += float(power.sum(dtype=np.float64))
+        return total * crops.wanted.shape[3] / crops.wanted.size / self.noise
 
-    def value(
-        self, crops: Crops, variables: Mapping[str, LayerVariables], strength: float, steepness: float
-    ) -> float:
+    def decided(self, variables: Mapping[str, LayerVariables]) -> Mapping[str, Parameters]:
+        """Return real weights and biases once the codes are chosen."""
+        return {
+            name: Parameters(codes.decided(variables[name]) * codes.scales, codes.parameters(variables[name]).bias)
+            for name, codes in self.layers.items()
+        }
+
+    def value(self, crops: Crops, variables: Mapping[str, LayerVariables], strength: float, steepness: float) -> float:
         """Return L: what :meth:`gradient` differentiates."""
         total = self.error(crops, {name: self.layers[name].parameters(mine) for name, mine in variables.items()})
         for name, mine in variables.items():
@@ -180,52 +193,40 @@ def _weights_of_a_channel(v: Reals) -> int:
 
 
 def reconstructed(
-    samples: BlockSamples, places: int, limits: tuple[int, int], loss: Loss, reference: Literal["original", "input"]
+    samples: BlockSamples, places: int, limits: tuple[int, int], loss: Loss = "mse"
 ) -> Mapping[str, nn.Constant]:
     """Return new weights and biases of a block's layers if they have less error on samples that were held out.
 
     Args:
         samples: What enters the block, what should leave it, and its layers as they are.
-        places: About how many places of the result are looked at.
+        places: How many places of the result of a layer are looked at.
         limits: The least and greatest code of a weight.
         loss: What is made small.
-        reference: What the result should be: the ``original`` model's, or that of the real weights on this block's own
-            ``input``.
     """
     areas = areas_of(samples.block)
-    if areas is None or samples.original_output is None:
-        return {}
     layers = {state.form.name: _codes(state, limits) for state in samples.layers}
-    if not any(codes.free.any() for codes, _ in layers.values()):
+    is_exact = not any(codes.free.any() for codes in layers.values())
+    if areas is None or samples.original_output is None or is_exact:
         return {}
-    spread = Places.spread((len(samples.input), *samples.block.output.type.shape[1:]), places)
-    network, real = BlockNetwork(samples.block, areas), BlockNetwork(samples.block, areas, rounds=False)
-    weights = {state.form.name: _real_parameters(state) for state in samples.layers}
-    judging = spread.sample % _JUDGED == _JUDGED - 1
-    learning, judged = (
-        _crops(samples, network, spread.of(np.flatnonzero(mask)), None if reference == "original" else (real, weights))
-        for mask in (~judging, judging)
-    )
-    start = {state.form.name: _parameters(state) for state in samples.layers}
-    noise = _noise(real, learning, start, weights, loss)
-    task = BlockReconstruction(network, {name: codes for name, (codes, _) in layers.items()}, loss, noise)
-    variables = learn(task, learning, {name: variables for name, (_, variables) in layers.items()})
-    found: dict[str, Parameters] = {}
-    for name, mine in variables.items():
-        codes = task.layers[name]
-        found[name] = Parameters(codes.decided(mine) * codes.scales, codes.parameters(mine).bias)
-    import os
-    if os.environ.get("BK"):
-        print(samples.block.output.name, len(learning.inputs), "start", task.error(judged, start), "found", task.error(judged, found), "learn", task.error(learning,start), task.error(learning,found), "free", [round(float(c.free.mean()),2) for c in task.layers.values()], "flipped", [round(float((np.abs(found[n].weights-start[n].weights)>0.5*task.layers[n].scales).mean()),3) for n in found], "noise", noise, flush=True)
-    if task.error(judged, found) >= task.error(judged, start):
+    network = BlockNetwork(samples.block, areas)
+    learning, judged = _parts(samples, network, places)
+    if not (len(learning.inputs) and len(judged.inputs)):
         return {}
-    return _constants(samples, task, variables)
+    start = {state.form.name: _as_variables(state, layers[state.form.name]) for state in samples.layers}
+    task = BlockReconstruction(network, layers, loss, 1.0)
+    noise = task.error(learning, task.decided(start)) / learning.wanted.shape[3]
+    if noise == 0.0:
+        return {}
+    task = replace(task, noise=noise)
+    found = learn(task, learning, start)
+    if task.error(judged, task.decided(found)) >= task.error(judged, task.decided(start)):
+        return {}
+    return _constants(samples, task, found)
 
 
-def learn(
-    task: BlockReconstruction, crops: Crops, variables: Mapping[str, LayerVariables]
-) -> Mapping[str, LayerVariables]:
-    """Return variables that make L small, learned from those given, which are changed; always the same ones."""
+def learn(task: BlockReconstruction, crops: Crops, start: Mapping[str, LayerVariables]) -> Mapping[str, LayerVariables]:
+    """Return variables that make L small, learned from where others are; always the same ones."""
+    variables = {name: LayerVariables(mine.v.copy(), mine.bias.copy()) for name, mine in start.items()}
     optimizers = {name: (Adam(mine.v, RATE), Adam(mine.bias, BIAS_RATE)) for name, mine in variables.items()}
     count = len(crops.inputs)
     ends = np.linspace(0, count, max(round(count / BATCH), 1) + 1).astype(int).tolist()
@@ -234,25 +235,31 @@ def learn(
         gradient = task.gradient(part, variables, *regularisation(step / STEPS))
         for name, (of_v, of_bias) in optimizers.items():
             of_v.move(variables[name].v, gradient[name].v)
-            of_bias.move(variables[name].bias, gradient[name].bias)
+            # Codes are drawn to one of two ends; biases have none, and only smaller steps let them settle.
+            of_bias.move(variables[name].bias, gradient[name].bias, 1 - step / STEPS)
     return variables
 
 
-def _codes(state: BlockLayerState, limits: tuple[int, int]) -> tuple[LayerCodes, LayerVariables]:
-    """Return the codes that a layer may have, and where to begin."""
+def _codes(state: BlockLayerState, limits: tuple[int, int]) -> LayerCodes:
+    """Return the codes that a layer may have: where a weight is off its grid, the present one and its neighbour."""
     scales, now = _scales(state), _as_kernel(state.codes)
     real = _as_kernel(state.form.real_weights()) / scales
-    free = (np.abs(real - now) > OFF_GRID) & (np.abs(real - np.clip(np.rint(real), *limits)) > OFF_GRID)
-    floor, h = two_codes(now, real, limits)
-    codes = LayerCodes(
+    # Weights that are codes already stay, and so do those that only the limits keep from their code.
+    free = np.abs(np.clip(real, *limits) - now) > OFF_GRID
+    floor, _ = two_codes(now, real, limits)
+    return LayerCodes(
         np.where(free, floor, now).astype(np.float32),
         free.astype(np.float32),
         scales,
         state.bias.astype(np.float32),
         state.form.output_scale,
     )
-    v = inverse_rectified_sigmoid(h.astype(np.float32))
-    return codes, LayerVariables(v, np.zeros(len(now), np.float32))
+
+
+def _as_variables(state: BlockLayerState, codes: LayerCodes) -> LayerVariables:
+    """Return variables that stand for a layer as it is."""
+    h = np.where(_as_kernel(state.codes) > codes.floor, 1 - _START, _START).astype(np.float32)
+    return LayerVariables(inverse_rectified_sigmoid(h), np.zeros(len(h), np.float32))
 
 
 def _scales(state: BlockLayerState) -> Reals:
@@ -261,55 +268,29 @@ def _scales(state: BlockLayerState) -> Reals:
     return np.asarray(quantization.scales, np.float32).reshape(-1, 1, 1, 1)
 
 
-def _as_kernel(array: Reals) -> Reals:
+def _as_kernel(weights: Reals) -> Reals:
     """Return weights as those of a convolution, in single precision."""
-    return array.astype(np.float32).reshape(array.shape[0], *(array.shape[1:3] if array.ndim == 4 else (1, 1)), -1)
+    return weights.astype(np.float32).reshape(kernel_shape(weights.shape))
 
 
-def _parameters(state: BlockLayerState) -> Parameters:
-    return Parameters(_as_kernel(state.codes) * _scales(state), state.bias.astype(np.float32))
-
-
-def _real_parameters(state: BlockLayerState) -> Parameters:
-    return Parameters(_as_kernel(state.form.real_weights()), state.form.real_bias().astype(np.float32))
-
-
-def _crops(
-    samples: BlockSamples,
-    network: BlockNetwork,
-    places: Places,
-    reference: tuple[BlockNetwork, Mapping[str, Parameters]] | None,
-) -> Crops:
-    """Return crops at some places; without a reference the original's result is wanted."""
-    block = samples.block
+def _parts(samples: BlockSamples, network: BlockNetwork, places: int) -> tuple[Crops, Crops]:
+    """Return crops to learn from and crops that judge."""
+    shape = (len(samples.input), *samples.block.output.type.shape[1:])
+    spread = Places.spread(shape, PLACES * places)
     # Neighbours in this order make a batch.
-    places = places.of(np.random.default_rng(1).permutation(len(places.sample)))
-    inputs, masks = places.crops(samples.input, network.areas[block.input], block.input.type), network.masks(places)
-    if reference is None:
-        assert samples.original_output is not None
-        assert samples.original_type is not None
-        output = places.crops(samples.original_output, network.areas[block.output], samples.original_type)
-        wanted = (output * samples.output_factors).astype(np.float32)
-        return Crops(inputs, wanted, masks)
-    real, parameters = reference
-    return Crops(inputs, real.forward(inputs, masks, parameters).values[block.output], masks)
+    spread = spread.of(np.random.default_rng(0).permutation(len(spread.sample)))
+    judging = spread.sample % JUDGED == JUDGED - 1
+    return _crops(samples, network, spread.of(~judging)), _crops(samples, network, spread.of(judging))
 
 
-def _noise(
-    real: BlockNetwork,
-    crops: Crops,
-    start: Mapping[str, Parameters],
-    weights: Mapping[str, Parameters],
-    loss: Loss,
-) -> float:
-    """Return N: what the rounding of weights costs at the start."""
-    first, second = (
-        real.forward(crops.inputs, crops.masks, parameters).values[real.block.output] for parameters in (start, weights)
-    )
-    distance = first - second
-    distance -= distance.mean(axis=(0, 1, 2))
-    power = distance**2 if loss == "mse" else np.abs(distance)
-    return max(float(power.mean(dtype=np.float64)), 1e-30)
+def _crops(samples: BlockSamples, network: BlockNetwork, places: Places) -> Crops:
+    assert samples.original_output is not None
+    assert samples.original_type is not None
+    block, areas = samples.block, network.areas
+    inputs = places.crops(samples.input, areas[block.input], block.input.type)
+    wanted = places.crops(samples.original_output, areas[block.output], samples.original_type)
+    wanted *= np.asarray(samples.output_factors, np.float32)
+    return Crops(inputs, wanted, network.masks(places))
 
 
 def _constants(
@@ -318,8 +299,9 @@ def _constants(
     found: dict[str, nn.Constant] = {}
     for state in samples.layers:
         codes, mine = task.layers[state.form.name], variables[state.form.name]
-        element, shape = state.op.weight.type.element, state.op.weight.type.shape
-        found[state.op.weight.name] = nn.Constant(Data.of(codes.decided(mine).reshape(shape), element.dtype), element)
+        weight = state.op.weight.type
+        rounded = codes.decided(mine).reshape(weight.shape)
+        found[state.op.weight.name] = nn.Constant(Data.of(rounded, weight.dtype), weight.element)
         if state.form.bias is not None:
             found[state.form.bias.result.name] = float_constant(codes.parameters(mine).bias)
     return found

@@ -20,6 +20,7 @@ from mrqc.passes.requantize.adaptive_rounding import adapted
 from mrqc.passes.requantize.block_reconstruction import reconstructed
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.form import (
+    OFF_GRID,
     Edits,
     Layer,
     LayerForm,
@@ -35,8 +36,6 @@ from mrqc.passes.requantize.side_by_side import BlockSamples, LayerSamples, chan
 from mrqc.passes.requantize.structure import rounded_constants
 from mrqc.targets import Target
 
-OFF_GRID = 1e-3
-"""Weights further than this from a code, in codes, are rounded; the others are codes already."""
 _MARGIN = 0.05
 """Share of the clamped range by which sums may lie outside and still count."""
 _SATURATED = 1e-3
@@ -127,7 +126,7 @@ class RoundWeights(CalibratedPass):
         return {layer.op.weight.name: nn.Constant(Data.of(codes, element.dtype), element)}
 
     def _reconstructed(self, samples: BlockSamples) -> Mapping[str, nn.Constant]:
-        return reconstructed(samples, self.places, self._limits, self.loss, self.reference)
+        return reconstructed(samples, self.places, self._limits, self.loss)
 
     def _choices(self, layer: LayerForm, off_grid: NDArray[np.int64]) -> tuple[NDArray[np.int64], Sequence[float]]:
         """Return the channels to solve, and what their scale may be multiplied by.
