@@ -17,7 +17,7 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.adaptive_rounding import adapted
-from mrqc.passes.requantize.block_reconstruction import reconstructed
+from mrqc.passes.requantize.block_reconstruction import Loss, reconstructed
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.form import (
     OFF_GRID,
@@ -57,11 +57,14 @@ class RoundWeights(CalibratedPass):
             those with the least squared error of the layer's sums that are not hidden by its clamp; biases are
             corrected on the way, so that each layer sees what it will see. Synthetic samples other than pictures have
             not the second moments of data and leave it at the nearest. ``adaptive``: from there on, in the same
-            channels, whether each weight is rounded up or down is learned from the error behind the clamp.
+            channels, whether each weight is rounded up or down is learned from the error behind the clamp. ``block``:
+            from there on, the same for all layers of a block together, and for their biases, from what leaves the
+            block; a layer that is in no block is left as ``adaptive`` leaves it.
         places: How many results of a layer are looked at.
         ridge: How strongly the solution is drawn to the real weights.
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
-            ``input``.
+            ``input``; of the results of blocks the same.
+        loss: What of the error of a block's result is made small: the mean of its squares or of its absolute values.
     """
 
     name: ClassVar[str] = "round-weights"
@@ -69,10 +72,10 @@ class RoundWeights(CalibratedPass):
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
     method: Literal["nearest", "closed-form", "adaptive", "block"] = "nearest"
-    loss: Literal["mse", "mae"] = "mse"
     places: int = 4096
     ridge: float = 0.01
     reference: Literal["original", "input"] = "input"
+    loss: Loss = "mse"
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
@@ -126,7 +129,7 @@ class RoundWeights(CalibratedPass):
         return {layer.op.weight.name: nn.Constant(Data.of(codes, element.dtype), element)}
 
     def _reconstructed(self, samples: BlockSamples) -> Mapping[str, nn.Constant]:
-        return reconstructed(samples, self.places, self._limits, self.loss)
+        return reconstructed(samples, self.places, self._limits, self.loss, self.reference)
 
     def _choices(self, layer: LayerForm, off_grid: NDArray[np.int64]) -> tuple[NDArray[np.int64], Sequence[float]]:
         """Return the channels to solve, and what their scale may be multiplied by.
