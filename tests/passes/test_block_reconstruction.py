@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from block_networks import KINDS, residual
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import Network, i8, residual_network, weights
+from networks import Network, i8, residual_network
 from numpy.typing import NDArray
 
 import mrqc
 from mrqc.backends import interpreter
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.calibration import CalibrationSamples, kl_divergences, open_data
-from mrqc.ir import FLOAT, Data, Module, Value
+from mrqc.ir import FLOAT, Data, Module
 from mrqc.ops import nn
-from mrqc.passes.requantize import adaptive_rounding, block_crops, block_reconstruction, round_weights
+from mrqc.passes.requantize import adaptive_rounding, block_reconstruction, round_weights
 from mrqc.passes.requantize.adaptive_rounding import inverse_rectified_sigmoid
 from mrqc.passes.requantize.block_crops import Places, areas_of
-from mrqc.passes.requantize.block_network import BlockNetwork, Parameters, kernel_shape
+from mrqc.passes.requantize.block_network import BlockNetwork, Parameters
 from mrqc.passes.requantize.block_reconstruction import (
     BlockReconstruction,
     Crops,
@@ -31,7 +32,6 @@ from mrqc.passes.requantize.block_reconstruction import (
     Loss,
 )
 from mrqc.passes.requantize.blocks import Block, blocks_of
-from mrqc.passes.requantize.contraction_gradients import Contraction
 from mrqc.passes.requantize.form import layers_of
 from mrqc.passes.requantize.side_by_side import BlockLayerState, BlockSamples
 from mrqc.report.scores import ScoredModule
@@ -39,158 +39,6 @@ from mrqc.report.scores import ScoredModule
 LIMITS = (-127, 127)
 WIDTH = 1e-6
 """Of a finite difference."""
-SCALE = 0.0097
-"""Of weights; with it no sum is a tie between two codes."""
-
-
-def conv(net: Network, x: Value, shape: tuple[int, int, int, int], name: str, **geometry: Any) -> Value:
-    return net.conv(x, weights(shape, len(name)), i8(SCALE), i8(0.1), name=name, **geometry)
-
-
-def depthwise(net: Network, x: Value, channels: int, **geometry: Any) -> Value:
-    padded = net.emit(nn.Pad(x, (0, 0, 1, 1, 1, 1, 0, 0)))
-    return conv(net, padded, (channels, 3, 3, 1), "depthwise", groups=channels, **geometry)
-
-
-def chain(layers: str) -> Module:
-    """Layers one behind the other: d for a depthwise one, m for one that mixes channels, - for a mean of pixels."""
-    net = Network()
-    x = net.input((1, 9, 9, 4), 0.0213, 128)
-    for layer in layers:
-        if layer == "d":
-            x = depthwise(net, x, 4)
-        elif layer == "m":
-            x = conv(net, x, (4, 1, 1, 4), "mixing")
-        else:
-            x = net.emit(nn.AveragePool2D(x, (1, 1), element=x.type.element))
-    return net.finish(x)
-
-
-def residual(kind: str) -> Module:
-    """One block that is nothing but that: what a module consists of between its input and its output."""
-    net = Network()
-    x = net.input((1, 7, 6, 4), 0.0213, 128)
-    if kind == "strided":
-        deep = conv(net, x, (6, 3, 3, 4), "one", padding=(1, 0, 1, 1), strides=(2, 2), clamp=(0.0, 9.0))
-        deep = conv(net, deep, (6, 3, 3, 3), "two", padding=(1, 1, 1, 1), groups=2)
-        short = conv(net, x, (6, 1, 1, 4), "short", strides=(2, 2))
-        return net.finish(net.emit(nn.Add(short, deep, (0.0, 9.0), i8(0.2))))
-    if kind == "dilated":
-        deep = conv(net, x, (8, 2, 3, 1), "one", padding=(1, 2, 1, 2), dilations=(2, 2), groups=4)
-        deep = conv(net, deep, (4, 1, 1, 2), "two", groups=4)
-        return net.finish(net.emit(nn.Add(x, deep, element=i8(0.2))))
-    if kind == "flat":
-        flat = net.emit(nn.Reshape(x, (1, 7 * 6 * 4)))
-        wide = net.emit(nn.FullyConnected(flat, net.constant(weights((6, 168), 1), i8(SCALE)), element=i8(0.1)))
-        kernel = net.constant(weights((6, 6), 2), i8(SCALE))
-        deep = net.emit(nn.FullyConnected(wide, kernel, clamp=(0.0, 9.0), element=i8(0.1)))
-        deep = net.emit(nn.FullyConnected(deep, kernel, element=i8(0.1)))
-        return net.finish(net.emit(nn.Add(wide, deep, element=i8(0.2))))
-    deep = conv(net, x, (8, 1, 1, 4), "expand", clamp=(0.0, 6.0))
-    deep = conv(net, depthwise(net, deep, 8, clamp=(0.0, 6.0)), (4, 1, 1, 8), "project")
-    return net.finish(net.emit(nn.Add(deep, x, element=i8(0.2))))
-
-
-KINDS = ("strided", "dilated", "flat", "inverted")
-
-
-@pytest.mark.parametrize(("kind", "layers"), [("strided", 3), ("dilated", 2), ("flat", 2), ("inverted", 3)])
-def test_what_has_a_path_around_it_is_a_block(kind: str, layers: int) -> None:
-    module = residual(kind)
-    (block,) = blocks_of(module)
-    assert block.output == module.graph.outputs[0].value
-    assert len(block.layers) == layers
-    assert isinstance(block.statements[-1].op, nn.Add)
-
-
-@pytest.mark.parametrize(
-    ("layers", "expected"),
-    [
-        ("m", []),
-        ("mmm", []),
-        ("mdm", ["mdm"]),
-        ("mdmdmdm", ["mdm", "dm", "dm"]),
-        ("mdmmdm", ["mdm", "mdm"]),
-        ("mmdm-dmm", ["mdm", "dm"]),
-        ("md-m", ["md"]),
-        ("dddddm", []),
-        ("dddm", ["dddm"]),
-    ],
-)
-def test_blocks_of_a_chain(layers: str, expected: list[str]) -> None:
-    found = [
-        "".join("m" if layer.op.operands[1].type.shape[3] > 1 else "d" for layer in block.layers)
-        for block in blocks_of(chain(layers))
-    ]
-    assert found == expected
-
-
-def test_a_block_begins_with_its_pads_and_ends_with_a_layer() -> None:
-    for block in blocks_of(chain("mdmdmd-")):
-        assert not isinstance(block.statements[-1].op, nn.Pad)
-        assert isinstance(block.input.type.shape[1], int)
-        assert block.input.type.shape[1] == 9
-
-
-def test_a_result_of_the_module_within_it_makes_no_block() -> None:
-    net = Network()
-    x = net.input((1, 5, 5, 4), 0.0213, 128)
-    inner = conv(net, x, (4, 1, 1, 4), "one")
-    deep = conv(net, inner, (4, 1, 1, 4), "two")
-    total = net.emit(nn.Add(x, deep, element=i8(0.2)))
-    assert len(blocks_of(net.finish(total))) == 1
-    assert blocks_of(net.finish(total, inner)) == ()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("side", [1, 2, 3, 8])
-def test_crops_are_parts_of_what_the_module_computes(kind: str, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its own weights and rounding inside, a block gives the module's result, up to the rounding of that."""
-    monkeypatch.setattr(block_crops, "SIDE", side)
-    module = residual(kind)
-    (block,) = blocks_of(module)
-    areas = areas_of(block)
-    assert areas is not None
-    program = ReferenceProgram(module)
-    samples = np.random.default_rng(0).integers(0, 256, (5, 7, 6, 4)).astype(np.uint8)
-    trace = program.trace({"x": samples})
-    places = Places.spread((5, *block.output.type.shape[1:]), 90)
-    parameters = {
-        layer.result.name: Parameters(
-            SCALE * program.known[layer.op.operands[1]].reshape(kernel_shape(layer.op.operands[1].type.shape)),
-            np.zeros(layer.result.type.shape[-1]),
-        )
-        for layer in block.layers
-    }
-    network = BlockNetwork(block, areas)
-    inputs = places.crops(trace[block.input.name], areas[block.input], block.input.type).astype(float)
-    found = network.forward(inputs, network.masks(places), parameters).values[block.output]
-    expected = places.crops(trace[block.output.name], areas[block.output], block.output.type)
-    half = 0.5 * block.output.type.quantization.scale
-    assert np.abs(found - expected).max() <= half + 1e-4
-
-
-def test_paths_of_different_strides_make_no_crops() -> None:
-    """One of one place is as large whatever its stride."""
-    net = Network()
-    x = net.input((1, 1, 1, 4), 0.0213, 128)
-    deep = conv(net, x, (4, 1, 1, 4), "one", strides=(2, 2))
-    deep = conv(net, deep, (4, 1, 1, 4), "two")
-    (block,) = blocks_of(net.finish(net.emit(nn.Add(x, deep, element=i8(0.2)))))
-    assert areas_of(block) is None
-
-
-@given(st.integers(1, 9), st.integers(1, 30), st.integers(1, 30), st.integers(1, 3000))
-def test_crops_lie_inside_and_every_sample_has_as_many(count: int, height: int, width: int, wanted: int) -> None:
-    places = Places.spread((count, height, width, 3), wanted)
-    sides = min(height, block_crops.SIDE), min(width, block_crops.SIDE)
-    assert places.row.min() >= 0
-    assert places.row.max() <= height - sides[0]
-    assert places.column.min() >= 0
-    assert places.column.max() <= width - sides[1]
-    of_samples = np.bincount(places.sample, minlength=count)
-    assert of_samples.max() - of_samples.min() <= 1
-    assert len(set(zip(places.sample, places.row, places.column, strict=True))) == len(places.sample)
 
 
 def small(block: Block, seed: int, loss: Loss) -> tuple[BlockReconstruction, Crops, dict[str, LayerVariables]]:
@@ -259,34 +107,6 @@ def test_the_gradient_is_that_of_the_loss(kind: str, seed: int, loss: Loss, stre
                     ends.append(task.value(crops, variables, strength, steepness))
                 array[index] = before
                 assert gradient[index] == pytest.approx((ends[0] - ends[1]) / (2 * WIDTH), rel=1e-3, abs=1e-3)
-
-
-@given(
-    st.integers(0, 2**32 - 1),
-    st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    st.tuples(st.integers(1, 2), st.integers(1, 2)),
-    st.sampled_from([(1, 1, 1), (1, 3, 2), (4, 1, 1), (4, 1, 2), (2, 3, 1), (2, 2, 2)]),
-)
-@settings(max_examples=60, deadline=None)
-def test_the_derivatives_of_a_convolution(
-    seed: int,
-    kernel: tuple[int, int],
-    strides: tuple[int, int],
-    dilations: tuple[int, int],
-    channels: tuple[int, int, int],
-) -> None:
-    """It is linear in its input and in its weights: a derivative is the transpose."""
-    groups, depth, per_group = channels
-    draw = np.random.default_rng(seed).normal
-    contraction = Contraction(kernel, strides, dilations, groups)
-    x = draw(size=(2, 7, 8, groups * depth))
-    weights_ = draw(size=(groups * per_group, *kernel, depth))
-    result = contraction.result(x, weights_)
-    by_result = draw(size=result.shape)
-    total = float((by_result * result).sum())
-    assert float((contraction.by_weights(x, by_result) * weights_).sum()) == pytest.approx(total)
-    assert float((contraction.by_input(by_result, weights_, x.shape) * x).sum()) == pytest.approx(total)
 
 
 def samples_of(module: Module, count: int = 24) -> CalibrationSamples:
@@ -419,9 +239,11 @@ def test_a_real_model_is_no_further_from_the_original(assets: Path) -> None:
         scored = ScoredModule.of(module)
         return scored.scores(ReferenceProgram(scored.module).run(held_out)).logits
 
-    def divergence(method: str) -> float:
+    def divergences(method: str) -> NDArray[Any]:
         passes = f"symmetrize,assign-scales,fold-rounding-error,round-weights{{method={method}}}"
         found = mrqc.requantize(original, "pow2-npu", CalibrationSamples.of(seen, original), passes=passes)
-        return float(kl_divergences(logits(original), logits(found)).mean())
+        return kl_divergences(logits(original), logits(found))
 
-    assert divergence("block") <= divergence("adaptive")
+    further = divergences("block") - divergences("adaptive")
+    # As far as so few samples can tell: two standard errors of the difference.
+    assert further.mean() <= 2 * further.std() / np.sqrt(len(further))
