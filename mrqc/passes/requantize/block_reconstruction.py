@@ -15,7 +15,7 @@ of that anew. Results inside the block are rounded to codes, as they will be, an
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -40,7 +40,6 @@ from mrqc.passes.requantize.form import OFF_GRID, float_constant
 from mrqc.passes.requantize.side_by_side import BlockLayerState, BlockSamples
 
 Loss = Literal["mse", "mae"]
-Reference = Literal["original", "input"]
 
 STEPS = 500
 """Gradient steps for each block."""
@@ -113,11 +112,6 @@ class Crops:
     wanted: Reals
     masks: Mapping[Value, Reals | None]
 
-    def slices(self) -> Iterator[Crops]:
-        """Yield them all, as many at a time as there is memory for."""
-        for first in range(0, len(self.inputs), _AT_ONCE):
-            yield self.part(slice(first, first + _AT_ONCE))
-
     def part(self, rows: slice) -> Crops:
         """Return some of them."""
         masks = {value: None if mask is None else mask[rows] for value, mask in self.masks.items()}
@@ -143,7 +137,8 @@ class BlockReconstruction:
     def error(self, crops: Crops, parameters: Mapping[str, Parameters]) -> float:
         """Return the first part of L."""
         total = 0.0
-        for part in crops.slices():
+        for first in range(0, len(crops.inputs), _AT_ONCE):
+            part = crops.part(slice(first, first + _AT_ONCE))
             run = self.network.forward(part.inputs, part.masks, parameters)
             distance = np.abs(run.values[self.network.block.output] - part.wanted)
             power = distance**2 if self.loss == "mse" else distance
@@ -198,7 +193,7 @@ def _weights_of_a_channel(v: Reals) -> int:
 
 
 def reconstructed(
-    samples: BlockSamples, places: int, limits: tuple[int, int], loss: Loss, reference: Reference
+    samples: BlockSamples, places: int, limits: tuple[int, int], loss: Loss = "mse"
 ) -> Mapping[str, nn.Constant]:
     """Return new weights and biases of a block's layers if they have less error on samples that were held out.
 
@@ -207,16 +202,15 @@ def reconstructed(
         places: How many places of the result of a layer are looked at.
         limits: The least and greatest code of a weight.
         loss: What is made small.
-        reference: What the result should be: the ``original`` model's, or that of the real weights on this block's own
-            ``input``, with the original's means.
     """
     areas = areas_of(samples.block)
+    if areas is None or samples.original_output is None or not all(map(_is_symmetric, samples.layers)):
+        return {}
     layers = {state.form.name: codes_of(state, limits) for state in samples.layers}
-    is_exact = not any(codes.free.any() for codes in layers.values())
-    if areas is None or samples.original_output is None or is_exact:
+    if not any(codes.free.any() for codes in layers.values()):
         return {}
     network = BlockNetwork(samples.block, areas)
-    learning, judged = _parts(samples, network, places, reference)
+    learning, judged = _parts(samples, network, places)
     if not (len(learning.inputs) and len(judged.inputs)):
         return {}
     start = {state.form.name: variables_of(state, layers[state.form.name]) for state in samples.layers}
@@ -269,6 +263,11 @@ def variables_of(state: BlockLayerState, codes: LayerCodes) -> LayerVariables:
     return LayerVariables(inverse_rectified_sigmoid(h), np.zeros(len(h), np.float32))
 
 
+def _is_symmetric(state: BlockLayerState) -> bool:
+    quantization = state.op.weight.type.quantization
+    return quantization is not None and quantization.is_symmetric
+
+
 def _scales(state: BlockLayerState) -> Reals:
     quantization = state.op.weight.type.quantization
     assert quantization is not None
@@ -280,26 +279,17 @@ def _as_kernel(weights: Reals) -> Reals:
     return weights.astype(np.float32).reshape(kernel_shape(weights.shape))
 
 
-def _parts(samples: BlockSamples, network: BlockNetwork, places: int, reference: Reference) -> tuple[Crops, Crops]:
+def _parts(samples: BlockSamples, network: BlockNetwork, places: int) -> tuple[Crops, Crops]:
     """Return crops to learn from and crops that judge."""
     shape = (len(samples.input), *samples.block.output.type.shape[1:])
     spread = Places.spread(shape, PLACES * places)
     # Neighbours in this order make a batch.
     spread = spread.of(np.random.default_rng(0).permutation(len(spread.sample)))
     judging = spread.sample % JUDGED == JUDGED - 1
-    learning, judged = (_crops(samples, network, spread.of(chosen)) for chosen in (~judging, judging))
-    if reference == "original" or not (len(learning.inputs) and len(judged.inputs)):
-        return learning, judged
-    real = {state.form.name: _real_parameters(state) for state in samples.layers}
-    ideal = replace(network, rounds=False)
-    wanted = [_results(ideal, crops, real) for crops in (learning, judged)]
-    # Biases have been corrected to the original's means, errors in front of the block included.
-    shift = (learning.wanted - wanted[0]).mean(axis=(0, 1, 2))
-    return replace(learning, wanted=wanted[0] + shift), replace(judged, wanted=wanted[1] + shift)
+    return _crops(samples, network, spread.of(~judging)), _crops(samples, network, spread.of(judging))
 
 
 def _crops(samples: BlockSamples, network: BlockNetwork, places: Places) -> Crops:
-    """Return crops of which the original's result is wanted."""
     assert samples.original_output is not None
     assert samples.original_type is not None
     block, areas = samples.block, network.areas
@@ -309,16 +299,6 @@ def _crops(samples: BlockSamples, network: BlockNetwork, places: Places) -> Crop
     return Crops(inputs, wanted, network.masks(places))
 
 
-def _results(network: BlockNetwork, crops: Crops, parameters: Mapping[str, Parameters]) -> Reals:
-    """Return what a block computes, not much at a time."""
-    runs = (network.forward(part.inputs, part.masks, parameters) for part in crops.slices())
-    return np.concatenate([run.values[network.block.output] for run in runs])
-
-
-def _real_parameters(state: BlockLayerState) -> Parameters:
-    return Parameters(_as_kernel(state.form.real_weights()), state.bias.astype(np.float32))
-
-
 def _constants(
     samples: BlockSamples, task: BlockReconstruction, variables: Mapping[str, LayerVariables]
 ) -> Mapping[str, nn.Constant]:
@@ -326,8 +306,9 @@ def _constants(
     for state in samples.layers:
         codes, mine = task.layers[state.form.name], variables[state.form.name]
         weight = state.op.weight.type
-        rounded = codes.decided(mine).reshape(weight.shape)
-        found[state.op.weight.name] = nn.Constant(Data.of(rounded, weight.dtype), weight.element)
+        if codes.free.any():
+            rounded = codes.decided(mine).reshape(weight.shape)
+            found[state.op.weight.name] = nn.Constant(Data.of(rounded, weight.dtype), weight.element)
         if state.form.bias is not None:
             found[state.form.bias.result.name] = float_constant(codes.parameters(mine).bias)
     return found

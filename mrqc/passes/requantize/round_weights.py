@@ -63,7 +63,7 @@ class RoundWeights(CalibratedPass):
         places: How many results of a layer are looked at.
         ridge: How strongly the solution is drawn to the real weights.
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
-            ``input``; of the results of blocks the same.
+            ``input``. The result of a block should be the original's.
         loss: What of the error of a block's result is made small: the mean of its squares or of its absolute values.
     """
 
@@ -129,7 +129,7 @@ class RoundWeights(CalibratedPass):
         return {layer.op.weight.name: nn.Constant(Data.of(codes, element.dtype), element)}
 
     def _reconstructed(self, samples: BlockSamples) -> Mapping[str, nn.Constant]:
-        return reconstructed(samples, self.places, self._limits, self.loss, self.reference)
+        return reconstructed(samples, self.places, self._limits, self.loss)
 
     def _choices(self, layer: LayerForm, off_grid: NDArray[np.int64]) -> tuple[NDArray[np.int64], Sequence[float]]:
         """Return the channels to solve, and what their scale may be multiplied by.
