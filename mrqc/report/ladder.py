@@ -32,6 +32,10 @@ EQUALIZE = "equalize"
 RESCALE = "rescale-outliers"
 CLOSED_FORM = "closed-form-rounding"
 ADAPTIVE = "adaptive-rounding"
+BLOCKS = "block-reconstruction"
+
+_ROUNDINGS = {CLOSED_FORM: "closed-form", ADAPTIVE: "adaptive", BLOCKS: "block"}
+"""What ``round-weights`` is told for each technique that is its method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ def _techniques_on_data(target: Target) -> Iterator[Technique]:
             yield Technique(RESCALE, summary, (CORRECT_WEIGHTS,))
     yield Technique(CLOSED_FORM, "round weights that are off their grid by what a layer results in, on data")
     yield Technique(ADAPTIVE, "learn which way to round them from what leaves the clamp", replaces=(CLOSED_FORM,))
+    yield Technique(BLOCKS, "learn it for the layers of a block together", replaces=(CLOSED_FORM, ADAPTIVE))
 
 
 def ladder_for(target: Target, has_data: bool) -> tuple[Rung, ...]:
@@ -187,7 +192,7 @@ class _Composition:
 
     @property
     def samples(self) -> Samples:
-        if not self.on.isdisjoint((SEEN, CORRECT_BIASES_ON_DATA, EQUALIZE, RESCALE, CLOSED_FORM, ADAPTIVE)):
+        if not self.on.isdisjoint((SEEN, CORRECT_BIASES_ON_DATA, EQUALIZE, RESCALE, *_ROUNDINGS)):
             return "calib"
         return "synthetic" if CORRECT_BIASES in self.on else "none"
 
@@ -231,5 +236,5 @@ class _Composition:
             yield "clip-weights"
         if RESCALE in self.on:
             yield "rescale-outliers"
-        method = "adaptive" if ADAPTIVE in self.on else "closed-form" if CLOSED_FORM in self.on else None
+        method = next((method for technique, method in _ROUNDINGS.items() if technique in self.on), None)
         yield "round-weights" if method is None else f"round-weights{{method={method}}}"

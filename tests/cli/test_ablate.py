@@ -28,7 +28,7 @@ def test_the_ladder_in_json_and_as_a_picture(mrqc: CommandLine, digits: Path, tm
     }
     assert {row["kind"] for row in found["rows"]} == {"control", "naive", "alone", "cumulative", "recipe"}
     assert {row["samples"] for row in found["rows"]} == {"none", "synthetic", "calib"}
-    assert [one["technique"] for one in found["contributions"]][-1] == "adaptive-rounding"
+    assert [one["technique"] for one in found["contributions"]][-1] == "block-reconstruction"
     ElementTree.parse(picture)
 
 

@@ -60,7 +60,15 @@ def test_every_rung_of_every_target_is_a_pipeline(name: str, has_data: bool) -> 
         assert rung.samples != "calib" or has_data
         looks = any(
             part in rung.pipeline
-            for part in ("correct-biases", "closed-form", "adaptive", "equalize", "rescale", "assign-scales,")
+            for part in (
+                "correct-biases",
+                "closed-form",
+                "adaptive",
+                "method=block",
+                "equalize",
+                "rescale",
+                "assign-scales,",
+            )
         )
         assert (rung.samples != "none") == looks or rung.kind == "recipe"
 
@@ -97,6 +105,16 @@ def test_the_last_rung_has_every_technique() -> None:
 def test_data_are_compared_with_no_correction_and_not_with_synthetic_inputs() -> None:
     rungs = {rung.name: rung for rung in ladder_for(load_target("pow2-npu"), True)}
     assert rungs["… + correct-biases-on-data"].before == rungs["… + correct-biases"].before == "… + clip-weights"
+
+
+def test_methods_of_rounding_are_all_compared_with_the_rung_below_them() -> None:
+    rungs = {rung.name: rung for rung in ladder_for(load_target("pow2-npu"), True)}
+    methods = {"closed-form-rounding": "closed-form", "adaptive-rounding": "adaptive", "block-reconstruction": "block"}
+    for technique, method in methods.items():
+        rung = rungs[f"… + {technique}"]
+        assert rung.before == "… + rescale-outliers"
+        assert rung.pipeline.count("method=") == 1
+        assert f"round-weights{{method={method}}}" in rung.pipeline
 
 
 def test_the_yardstick_measures_what_evaluate_does(digits: Path, original: Module, yardstick: Yardstick) -> None:

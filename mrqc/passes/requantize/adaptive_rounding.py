@@ -162,8 +162,7 @@ class Reconstruction:
         by_weight += 2 * self.ridge * (weights - self.weights)
         by_h = by_weight * self.scales
         if strength:
-            distance = 2 * h - 1
-            by_h -= (2 * strength * steepness / h.shape[2]) * np.sign(distance) * np.abs(distance) ** (steepness - 1)
+            by_h += strength / h.shape[2] * by_undecided(h, steepness)
         return Variables(by_h * slope, error.sum(axis=1, keepdims=True) * root)
 
     def loss(self, variables: Variables, floor: Reals, strength: float, steepness: float) -> float:
@@ -189,6 +188,19 @@ def inverse_rectified_sigmoid(h: Reals) -> Reals:
     """Return v for each h between 0 and 1."""
     sigmoid = (h - _FROM) / (_TO - _FROM)
     return np.log(sigmoid / (1 - sigmoid))
+
+
+def by_undecided(h: Reals, steepness: float) -> Reals:
+    """Return the derivative of ``1 - |2 h - 1|^steepness``."""
+    distance = 2 * h - 1
+    return -2 * steepness * np.sign(distance) * np.abs(distance) ** (steepness - 1)
+
+
+def regularisation(progress: float) -> tuple[float, float]:
+    """Return its strength and its steepness when so much of the learning is done, 0 to 1."""
+    annealed = (progress - WARM_UP) / (1 - WARM_UP)
+    steepness = FLATTEST + 0.5 * (STEEPEST - FLATTEST) * (1 + np.cos(np.pi * max(annealed, 0.0)))
+    return STRENGTH if annealed >= 0 else 0.0, float(steepness)
 
 
 def adapted(
@@ -248,12 +260,9 @@ def two_codes(codes: Reals, real: Reals, limits: tuple[int, int]) -> tuple[Reals
 def learn(reconstruction: Reconstruction, floor: Reals, h: Reals) -> Reals:
     """Return codes, each ``floor`` or one more, learned from where ``h`` is; always the same ones."""
     variables = Variables(inverse_rectified_sigmoid(h), np.zeros_like(reconstruction.bias))
-    optimizers = _Adam(variables.v), _Adam(variables.bias)
+    optimizers = Adam(variables.v, RATE), Adam(variables.bias, RATE)
     for step, rows in enumerate(batches(reconstruction.seen.shape[1])):
-        progress = (step / STEPS - WARM_UP) / (1 - WARM_UP)
-        strength = STRENGTH if progress >= 0 else 0.0
-        steepness = FLATTEST + 0.5 * (STEEPEST - FLATTEST) * (1 + np.cos(np.pi * max(progress, 0.0)))
-        gradient = reconstruction.gradient(variables, floor, rows, strength, float(steepness))
+        gradient = reconstruction.gradient(variables, floor, rows, *regularisation(step / STEPS))
         optimizers[0].move(variables.v, gradient.v)
         optimizers[1].move(variables.bias, gradient.bias)
     return floor + (rectified_sigmoid(variables.v)[0] >= 0.5)
@@ -266,19 +275,21 @@ def batches(places: int) -> Iterator[slice]:
     return itertools.islice(itertools.cycle(parts), STEPS)
 
 
-class _Adam:
-    """The moments of one variable's gradient, and steps against it."""
+class Adam:
+    """The moments of one variable's gradient, and steps against it (arXiv 1412.6980)."""
 
-    def __init__(self, variable: Reals) -> None:
+    def __init__(self, variable: Reals, rate: float) -> None:
+        """Take a variable, and the greatest length of a step, nearly."""
         self._mean, self._square = np.zeros_like(variable), np.zeros_like(variable)
+        self._rate = rate
         self._steps = 0
 
-    def move(self, variable: Reals, gradient: Reals) -> None:
-        """Change a variable in place."""
+    def move(self, variable: Reals, gradient: Reals, share: float = 1.0) -> None:
+        """Change a variable in place, by a share of the step."""
         self._steps += 1
         self._mean += (1 - _FIRST) * (gradient - self._mean)
         self._square += (1 - _SECOND) * (gradient * gradient - self._square)
-        rate = RATE * np.sqrt(1 - _SECOND**self._steps) / (1 - _FIRST**self._steps)
+        rate = share * self._rate * np.sqrt(1 - _SECOND**self._steps) / (1 - _FIRST**self._steps)
         variable -= (float(rate) * self._mean) / (np.sqrt(self._square) + _TINY)
 
 

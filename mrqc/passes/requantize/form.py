@@ -29,6 +29,9 @@ Layer: TypeAlias = nn.Conv2D | nn.TransposeConv2D | nn.FullyConnected
 
 Real: TypeAlias = NDArray[np.float64]
 
+OFF_GRID = 1e-3
+"""Weights further than this from a code, in codes, are rounded; the others are codes already."""
+
 
 @dataclass(frozen=True)
 class LayerForm:

@@ -17,8 +17,10 @@ from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.adaptive_rounding import adapted
+from mrqc.passes.requantize.block_reconstruction import Loss, reconstructed
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.form import (
+    OFF_GRID,
     Edits,
     Layer,
     LayerForm,
@@ -30,12 +32,10 @@ from mrqc.passes.requantize.form import (
     real_constant,
 )
 from mrqc.passes.requantize.least_squares import Positions, Problem, patches, products, solve
-from mrqc.passes.requantize.side_by_side import LayerSamples, change_layers
+from mrqc.passes.requantize.side_by_side import BlockSamples, LayerSamples, change_layers
 from mrqc.passes.requantize.structure import rounded_constants
 from mrqc.targets import Target
 
-OFF_GRID = 1e-3
-"""Weights further than this from a code, in codes, are rounded; the others are codes already."""
 _MARGIN = 0.05
 """Share of the clamped range by which sums may lie outside and still count."""
 _SATURATED = 1e-3
@@ -57,26 +57,32 @@ class RoundWeights(CalibratedPass):
             those with the least squared error of the layer's sums that are not hidden by its clamp; biases are
             corrected on the way, so that each layer sees what it will see. Synthetic samples other than pictures have
             not the second moments of data and leave it at the nearest. ``adaptive``: from there on, in the same
-            channels, whether each weight is rounded up or down is learned from the error behind the clamp.
+            channels, whether each weight is rounded up or down is learned from the error behind the clamp. ``block``:
+            from there on, the same for all layers of a block together, and for their biases, from what leaves the
+            block; a layer that is in no block is left as ``adaptive`` leaves it.
         places: How many results of a layer are looked at.
         ridge: How strongly the solution is drawn to the real weights.
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
-            ``input``.
+            ``input``. The result of a block should be the original's.
+        loss: What of the error of a block's result is made small: the mean of its squares or of its absolute values.
     """
 
     name: ClassVar[str] = "round-weights"
     summary: ClassVar[str] = "turn weights and other constants into codes of the target"
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
-    method: Literal["nearest", "closed-form", "adaptive"] = "nearest"
+    method: Literal["nearest", "closed-form", "adaptive", "block"] = "nearest"
     places: int = 4096
     ridge: float = 0.01
     reference: Literal["original", "input"] = "input"
+    loss: Loss = "mse"
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
         if self.method != "nearest" and teacher.is_representative:
-            module = change_layers(module, teacher, "rounding weights", self._solved, CorrectBiases().corrected)
+            changes = self._solved, CorrectBiases().corrected
+            block_change = self._reconstructed if self.method == "block" else None
+            module = change_layers(module, teacher, "rounding weights", *changes, block_change=block_change)
         return self._nearest(module)
 
     def _nearest(self, module: Module) -> Module:
@@ -114,13 +120,16 @@ class RoundWeights(CalibratedPass):
         problem = Problem(seen, sums, _active(layer, sums), weights, scales, self.ridge, self._limits)
         channels, factors = self._choices(layer, channels)
         solution = solve(problem, channels, factors)
-        if self.method == "adaptive":
+        if self.method in ("adaptive", "block"):
             solution = adapted(problem, solution, channels, layer.real_bias(), limits_of(layer))
         codes = solution.codes.reshape(layer.op.weight.type.shape)
         element = layer.element
         if solution.factor != 1.0:
             element = replace(element, quantization=along_channels(layer.weight_scales * solution.factor))
         return {layer.op.weight.name: nn.Constant(Data.of(codes, element.dtype), element)}
+
+    def _reconstructed(self, samples: BlockSamples) -> Mapping[str, nn.Constant]:
+        return reconstructed(samples, self.places, self._limits, self.loss)
 
     def _choices(self, layer: LayerForm, off_grid: NDArray[np.int64]) -> tuple[NDArray[np.int64], Sequence[float]]:
         """Return the channels to solve, and what their scale may be multiplied by.

@@ -6,7 +6,7 @@ something still needs are held, as codes: a few times the greatest activation fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -20,7 +20,8 @@ from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Value
 from mrqc.ir.types import FLOAT, TensorType
 from mrqc.ops import nn
-from mrqc.passes.requantize.form import Edits, LayerForm, Real, edited, layers_of
+from mrqc.passes.requantize.blocks import Block, blocks_of
+from mrqc.passes.requantize.form import Edits, Layer, LayerForm, Real, edited, layers_of
 
 Array: TypeAlias = NDArray[Any]
 
@@ -131,6 +132,49 @@ class LayerSamples:
         return real_values(rows, type_) * self.scaled.get(self.layer.name, 1.0)
 
 
+@dataclass(frozen=True)
+class BlockLayerState:
+    """One layer of a block, all of whose layers have been changed.
+
+    Attributes:
+        form: As it was before.
+        op: As it is: its weights may have another scale.
+        codes: Of its weights.
+        bias: Real.
+    """
+
+    form: LayerForm
+    op: Layer
+    codes: Array
+    bias: Real
+
+
+@dataclass(frozen=True)
+class BlockSamples:
+    """What enters a block whose layers have been changed one by one, and what should leave it.
+
+    Attributes:
+        block: Of the module that is being re-quantized.
+        layers: As they are now, in order.
+        input: Codes of its input, all samples.
+        original_output: Codes of the original's result, None where it has none of that name.
+        original_type: The type of the latter.
+        scaled: What the channels of activations are multiplied by, other than in the original.
+    """
+
+    block: Block
+    layers: tuple[BlockLayerState, ...]
+    input: Array
+    original_output: Array | None
+    original_type: TensorType | None
+    scaled: Mapping[str, Real]
+
+    @property
+    def output_factors(self) -> Real | float:
+        """What the channels of the block's result are multiplied by, other than in the original."""
+        return self.scaled.get(self.block.output.name, 1.0)
+
+
 def _single(codes: Array, type_: TensorType) -> NDArray[np.float32]:
     """Return real values in single precision, sample by sample: there may be many."""
     found = np.empty(codes.shape, np.float32)
@@ -142,8 +186,17 @@ def _single(codes: Array, type_: TensorType) -> NDArray[np.float32]:
 LayerChange: TypeAlias = Callable[[LayerSamples], Mapping[str, nn.Constant]]
 """Given a layer, return new constants by name; they are in force from this layer on."""
 
+BlockChange: TypeAlias = Callable[[BlockSamples], Mapping[str, nn.Constant]]
+"""Given a block, return new constants of its layers by name; the block runs once more with them."""
 
-def change_layers(module: Module, teacher: Teacher, description: str, *changes: LayerChange) -> Module:
+
+def change_layers(
+    module: Module,
+    teacher: Teacher,
+    description: str,
+    *changes: LayerChange,
+    block_change: BlockChange | None = None,
+) -> Module:
     """Return the module after ``changes`` have seen every layer, each behind the layers that are changed already.
 
     Args:
@@ -151,8 +204,10 @@ def change_layers(module: Module, teacher: Teacher, description: str, *changes: 
         teacher: The original, with its samples.
         description: What progress is reported as.
         changes: Called, one after the other, for each layer in order.
+        block_change: Called for each block of layers, once all its layers are changed.
     """
-    walk = _Walk(module, teacher)
+    blocks = {} if block_change is None else {block.output.name: block for block in blocks_of(module)}
+    walk = _Walk(module, teacher, blocks.values())
     layers = {layer.name: layer for layer in layers_of(module)}
     changed: dict[str, nn.Constant] = {}
     total = len(module.graph.statements)
@@ -168,6 +223,11 @@ def change_layers(module: Module, teacher: Teacher, description: str, *changes: 
                 changed.update(constants)
                 walk.replace_constants(layers[name], constants)
         walk.compute(statement)
+        if block_change is not None and name in blocks:
+            inside = [layers[layer.result.name] for layer in blocks[name].layers]
+            constants = block_change(walk.block_samples(blocks[name], inside))
+            changed.update(constants)
+            walk.change_block(blocks[name], inside, constants)
         walk.release(index)
     teacher.progress(description, total, total)
     return edited(module, Edits(constants=changed))
@@ -176,13 +236,16 @@ def change_layers(module: Module, teacher: Teacher, description: str, *changes: 
 class _Walk:
     """The state of both programs between two statements."""
 
-    def __init__(self, module: Module, teacher: Teacher) -> None:
+    def __init__(self, module: Module, teacher: Teacher, blocks: Collection[Block] = ()) -> None:
         self._module = module
         self.student = _Progress(module, list(teacher.samples.batches_for(module)))
         self.original = _Progress(teacher.module, list(teacher.samples.batches_for(teacher.module)))
         self._pending = [s for s in teacher.module.graph.statements if s.result not in self.original.known]
         self._definitions = {statement.result.name: statement for statement in teacher.module.graph.statements}
         self._last_use = _last_uses(module)
+        # What enters a block is needed until all of it is done.
+        ends = {statement.result.name: index for index, statement in enumerate(module.graph.statements)}
+        self._last_use.update({block.input.name: ends[block.output.name] for block in blocks})
         self._original_uses = _uses(teacher.module)
         self._done: set[str] = set()
         self._scaled = teacher.scaled
@@ -216,6 +279,32 @@ class _Walk:
             lambda: self._layer_sums(layer.statement),
             lambda: self._encoded(layer.statement, self._layer_sums(layer.statement)),
         )
+
+    def block_samples(self, block: Block, layers: Sequence[LayerForm]) -> BlockSamples:
+        """Return what enters a block, with its layers as they are now."""
+        original = self._definitions.get(block.output.name)
+        return BlockSamples(
+            block,
+            tuple(map(self._state, layers)),
+            self.student.values[block.input.name],
+            self.original.values.get(block.output.name),
+            None if original is None else original.result.type,
+            self._scaled,
+        )
+
+    def _state(self, layer: LayerForm) -> BlockLayerState:
+        op, known = cast(Layer, self._current(layer.statement).op), self.student.known
+        bias = layer.real_bias() if op.bias is None else real_values(known[op.bias], op.bias.type)
+        return BlockLayerState(layer, op, known[op.weight], bias)
+
+    def change_block(self, block: Block, layers: Sequence[LayerForm], constants: Mapping[str, nn.Constant]) -> None:
+        """Put new constants of a block's layers in force, and run it once more."""
+        if not constants:
+            return
+        for layer in layers:
+            self.replace_constants(layer, constants)
+        for statement in block.statements:
+            self.compute(statement)
 
     def replace_constants(self, layer: LayerForm, constants: Mapping[str, nn.Constant]) -> None:
         """Put new constants of a layer in force."""
