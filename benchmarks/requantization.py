@@ -5,7 +5,8 @@
 Prints a line for each as it comes: accuracy and distance to the original in the integer simulation, the seconds of
 lowering and the peak of its resident memory, measured in a process of its own. ``--write`` puts the rows into the table
 in docs/requantization.md, where rows that were not measured now stay as they are. Models and data are those that the
-tests use: MRQC_ASSETS names their folder. ``fast`` sees no data, the other recipes the calibration set.
+tests use: MRQC_ASSETS names their folder. ``fast`` sees no data but synthetic pictures, the other recipes the
+calibration set.
 """
 
 import argparse
