@@ -91,24 +91,28 @@ def test_sanitizers_have_nothing_to_say(name: str, target: str, assets: Path, di
     assert np.array_equal(found, expected)
 
 
-# The least share of equal answers, from calibration images; the figures of the validation data are in the README.
-AGREEMENT = {
-    ("digits", "sym-npu"): 0.99,
-    ("digits", "pow2-npu"): 0.98,
-    ("resnet8.qdq.u8", "sym-npu"): 0.88,
-    ("resnet8.qdq.u8", "pow2-npu"): 0.85,
-    ("mobilenet_v2_qat_u8", "sym-npu"): 0.93,
-    ("mobilenet_v2_qat_u8", "pow2-npu"): 0.87,
+# The least share of equal answers and the greatest divergence, on calibration images; the figures of the validation data
+# are in the README. Three answers of 32 that are all but a tie say nothing: divergence ranks better, and more images do.
+FIDELITY = {
+    ("digits", "sym-npu"): (0.99, 0.001),
+    ("digits", "pow2-npu"): (0.98, 0.001),
+    ("resnet8.qdq.u8", "sym-npu"): (0.95, 0.02),
+    ("resnet8.qdq.u8", "pow2-npu"): (0.92, 0.06),
+    ("mobilenet_v2_qat_u8", "sym-npu"): (0.93, 0.012),
+    ("mobilenet_v2_qat_u8", "pow2-npu"): (0.93, 0.018),
 }
 
 
-@pytest.mark.parametrize(("name", "target"), AGREEMENT, ids=[f"{name}-{target}" for name, target in AGREEMENT])
+@pytest.mark.parametrize(("name", "target"), FIDELITY, ids=[f"{name}-{target}" for name, target in FIDELITY])
 def test_answers_survive_the_move(name: str, target: str, assets: Path, digits: Path) -> None:
     original, module = lowered(model_path(name, assets, digits), target)
     data = open_data(data_path(name, assets, digits), original.graph.inputs[0])
-    result = evaluate(original, module, data, limit=32 if name.startswith("mobilenet") else 256)
+    result = evaluate(original, module, data, limit=64 if name.startswith("mobilenet") else 256)
+    least, greatest = FIDELITY[name, target]
     assert result.agreement is not None
-    assert result.agreement >= AGREEMENT[name, target]
+    assert result.agreement >= least
+    assert result.kl is not None
+    assert result.kl <= greatest
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang", "g++"])
