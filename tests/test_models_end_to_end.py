@@ -91,8 +91,8 @@ def test_sanitizers_have_nothing_to_say(name: str, target: str, assets: Path, di
     assert np.array_equal(found, expected)
 
 
-# The least share of equal answers and the greatest divergence, on calibration images; the figures of the validation data
-# are in the README. Three answers of 32 that are all but a tie say nothing: divergence ranks better, and more images do.
+# The least share of equal answers and the greatest divergence, on calibration images; the figures of the validation
+# data are in the README. A few answers that were all but a tie say little: divergence ranks better, and more images do.
 FIDELITY = {
     ("digits", "sym-npu"): (0.99, 0.001),
     ("digits", "pow2-npu"): (0.98, 0.001),
