@@ -97,10 +97,6 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
             Technique(FOLD, "fold the rounding of multipliers into the scales of weights"),
             Technique(JOINT, "choose all scales together", (FOLD,)),
         ]
-    if has_data:
-        found.append(
-            Technique(SEEN, "choose scales by the values that activations take", (FOLD, JOINT) if shifts else ())
-        )
     if not target.weight.is_per_channel and target.weight.symmetric:
         found.append(
             Technique(MERGE, "choose the one scale of weights that have several by error", (FOLD,) if shifts else ())
@@ -112,6 +108,10 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
     found.append(Technique(CORRECT_BIASES, "correct biases on synthetic inputs"))
     if has_data:
         found.append(Technique(CORRECT_BIASES_ON_DATA, "correct biases on data", replaces=(CORRECT_BIASES,)))
+        # Behind the biases on synthetic inputs, which would see data too: a pipeline has one kind of samples.
+        found.append(
+            Technique(SEEN, "choose scales by the values that activations take", (FOLD, JOINT) if shifts else ())
+        )
     if target.activation.symmetric:
         found.append(Technique(ABSORB, "let biases absorb the zero points of activations"))
         if "int.pad" in target.ops:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mrqc.calibration import CalibrationSamples, open_data
-from mrqc.compiler import load, lower
+from mrqc.compiler import lower
 from mrqc.errors import InputError, UsageError
 from mrqc.ir import Module
 from mrqc.passes import LowerToInt, parse_pipeline
@@ -19,22 +19,6 @@ from mrqc.report.ladder import techniques_for
 from mrqc.targets import BUILTIN_TARGETS, Target, load_target
 
 HARDWARE = [name for name in BUILTIN_TARGETS if not load_target(name).is_runtime]
-SAMPLES = 40
-
-
-@pytest.fixture(scope="module")
-def original(digits: Path) -> Module:
-    return load(digits / "digits.onnx")
-
-
-@pytest.fixture(scope="module")
-def yardstick(digits: Path, original: Module) -> Yardstick:
-    return Yardstick(original, open_data(digits / "test.npz", original.graph.inputs[0]), limit=SAMPLES)
-
-
-@pytest.fixture(scope="module")
-def calibration(digits: Path, original: Module) -> CalibrationSamples:
-    return CalibrationSamples.open(digits / "calib.npz", original, limit=8)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +55,14 @@ def test_every_rung_of_every_target_is_a_pipeline(name: str, has_data: bool) -> 
             )
         )
         assert (rung.samples != "none") == looks or rung.kind == "recipe"
+
+
+@pytest.mark.parametrize("name", HARDWARE)
+def test_biases_corrected_on_synthetic_inputs_have_seen_no_data(name: str) -> None:
+    rungs = {rung.name: rung for rung in ladder_for(load_target(name), True)}
+    for kind in ("naive", "…"):
+        assert rungs[f"{kind} + correct-biases"].samples == "synthetic"
+        assert rungs[f"{kind} + correct-biases-on-data"].samples == "calib"
 
 
 @pytest.mark.parametrize("name", HARDWARE)
@@ -120,12 +112,12 @@ def test_methods_of_rounding_are_all_compared_with_the_rung_below_them() -> None
 def test_the_yardstick_measures_what_evaluate_does(digits: Path, original: Module, yardstick: Yardstick) -> None:
     lowered = lower(original, "sym-npu", recipe="fast")
     data = open_data(digits / "test.npz", original.graph.inputs[0])
-    expected, found = evaluate(original, lowered, data, limit=SAMPLES), yardstick.measure(lowered)
+    expected, found = evaluate(original, lowered, data, limit=yardstick.images), yardstick.measure(lowered)
     assert (found.top1, found.lost, found.gained) == (expected.top1, expected.lost, expected.gained)
     assert found.agreement == expected.agreement
     assert found.kl == pytest.approx(expected.kl)
     assert yardstick.top1 == expected.top1_original
-    assert yardstick.images == SAMPLES
+    assert yardstick.images == 40
 
 
 def test_rows_say_where_they_ran_and_why(shifting: Ablation) -> None:
