@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -75,24 +75,19 @@ class Equalize(CalibratedPass):
         return edited(module, Edits(constants=work.constants(scaling.factors)))
 
 
-@dataclass(frozen=True)
 class _Scaling:
     """The channels' factors so far.
 
     Attributes:
-        work: The weights.
-        target: Whose codes the errors are those of.
         rooms: The pairs whose activation was seen, by its name, and what their clamps leave.
         factors: Of each activation, by name.
     """
 
-    work: ChannelPairs
-    target: Target
-    rooms: Mapping[str, tuple[ChannelPair, Room]]
-    factors: dict[str, Real] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "factors", {name: np.ones(pair.channels) for name, (pair, _) in self.rooms.items()})
+    def __init__(self, work: ChannelPairs, target: Target, rooms: Mapping[str, tuple[ChannelPair, Room]]) -> None:
+        self._work = work
+        self._target = target
+        self.rooms = rooms
+        self.factors = {name: np.ones(pair.channels) for name, (pair, _) in rooms.items()}
 
     def triples(self) -> list[tuple[ChannelPair, ChannelPair]]:
         """Return the pairs that follow each other with nothing but a depthwise layer between them."""
@@ -104,7 +99,7 @@ class _Scaling:
 
     def move(self, pairs: Sequence[ChannelPair], wanted: Sequence[Real]) -> None:
         """Multiply the channels of activations as far as their clamps allow, if all layers around them lose less."""
-        work = self.work
+        work = self._work
         layers = {layer.name: layer for pair in pairs for layer in (pair.first, *pair.behind)}
         weights = {name: work.weights[name] for name in layers}
         biases = {name: work.biases[name] for name in layers}
@@ -126,7 +121,7 @@ class _Scaling:
 
     def _error(self, layer: LayerForm) -> float:
         """Return the mean relative error of the channels of a layer at about the best scale for the tensor."""
-        weights, scheme = self.work.weights[layer.name], self.target.weight
+        weights, scheme = self._work.weights[layer.name], self._target.weight
         least = np.abs(weights).max() / scheme.maximum or 1.0
         scales = [least * ratio for ratio in _RATIOS]
         original = layer.source.result.type.quantization
