@@ -28,7 +28,7 @@ def test_no_change_of_one_code_is_better(seed: int, count: int, own_moments: boo
     wanted = generator.uniform(-4, 4, (3, count))
     start = np.clip(np.rint(wanted), -3, 3)
     used = np.broadcast_to(moments, (3, count, count)) if own_moments else moments
-    found = descend(start, wanted, used, (-3, 3))
+    found = descend(start, wanted @ moments, used, (-3, 3))
     assert np.array_equal(found, np.rint(found))
     assert np.all(np.abs(found) <= 3)
     least = error(found, wanted, moments)

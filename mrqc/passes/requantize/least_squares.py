@@ -26,7 +26,9 @@ _SETTLED = 1e-3
 _BLOCK = 32
 """Weights that are changed one after the other before the rest is told."""
 _CHANNELS = 64
-"""Output channels with second moments of their own that are solved at a time."""
+"""Output channels with second moments of their own that are solved at a time, if these fit in ``_MOMENTS``."""
+_MOMENTS = 1 << 27
+"""Numbers in the second moments that are held at a time: a gibibyte in double precision."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ class Solution:
     Attributes:
         codes: ``[O, K]``.
         factor: What the scales are multiplied by.
-        real: The real weights of the least error, near the codes; those of the problem in other channels.
+        real: The real weights of the least error, near the codes; those of the problem in other channels, and in all
+            where nobody asked for them.
     """
 
     codes: Real
@@ -123,54 +126,72 @@ class Solution:
     real: Real
 
 
-def solve(problem: Problem, channels: NDArray[np.int64], factors: Sequence[float] = (1.0,)) -> Solution:
+def solve(
+    problem: Problem, channels: NDArray[np.int64], factors: Sequence[float] = (1.0,), with_real: bool = False
+) -> Solution:
     """Return the codes of the least error that was found, in ``channels``; the nearest ones in the others.
 
     Args:
         problem: What is wanted.
         channels: Which channels to solve: all, if there are several factors.
         factors: What all scales may be multiplied by; the one with the least error wins, the first of equals.
+        with_real: Whether to return the real solution as well, which takes as long again in a layer of long channels.
     """
     codes = [problem.nearest(factor) for factor in factors]
     errors = np.zeros(len(factors))
     solution = problem.weights.copy()
     for part, moments, mixed in _systems(problem, channels):
-        moments, real = _real_solution(problem, part, moments, mixed)
-        solution[part] = real
+        if with_real:
+            solution[part] = _real_solution(moments, mixed)
         for index, factor in enumerate(factors):
             scales = problem.scales[part, None] * factor
-            found = descend(codes[index][part], real / scales, moments, problem.limits)
+            found = descend(codes[index][part], mixed / scales, moments, problem.limits)
             codes[index][part] = found
-            errors[index] += _error(found * scales - real, moments)
+            errors[index] += _error(found * scales, mixed, moments)
     best = int(np.argmin(errors))
     return Solution(codes[best], factors[best], solution)
 
 
 def _systems(problem: Problem, channels: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Real, Real]]:
-    """Yield channels with their second moments, ``[K, K]`` for all or ``[channels, K, K]``, and those with the sums."""
+    """Yield channels with their systems H t = m: H ``[K, K]`` for all or ``[channels, K, K]``, and m for each channel.
+
+    H are second moments with the ridge, and m those with the sums, drawn to the problem's weights by the ridge.
+    """
     if problem.active is None and problem.patches.shape[1] == 1:
         moments, mixed = _second_moments(problem.patches[:, 0], problem.sums[:, channels])
-        yield channels, moments, mixed.T
+        ridge = _add_ridge(moments, problem.ridge)
+        yield channels, moments, mixed.T + ridge * problem.weights[channels]
         return
-    per_group = len(problem.weights) // problem.patches.shape[1]
+    per_group, count = len(problem.weights) // problem.patches.shape[1], problem.patches.shape[2]
     group, index = _Group(problem.patches[:, 0]), 0
-    for part in _parts(channels):
-        found: list[tuple[Real, Real]] = []
-        for channel in part:
+    for part in _parts(channels, count):
+        moments, mixed = np.empty((len(part), count, count)), np.empty((len(part), count))
+        for row, channel in enumerate(part):
             if channel // per_group != index:
                 index = int(channel) // per_group
                 group = _Group(problem.patches[:, index])
-            found.append(group.system(problem.sums[:, channel], _weight(problem, channel)))
-        yield part, np.stack([pair[0] for pair in found]), np.stack([pair[1] for pair in found])
+            moments[row], mixed[row] = group.system(problem.sums[:, channel], _weight(problem, channel))
+            mixed[row] += _add_ridge(moments[row], problem.ridge) * problem.weights[channel]
+        yield part, moments, mixed
+
+
+def _add_ridge(moments: Real, share: float) -> float:
+    """Add the ridge, a share of the mean second moment, to the diagonal of ``[K, K]`` in place, and return it."""
+    count = len(moments)
+    ridge = float(share * np.trace(moments) / count + 1e-12)
+    moments[np.diag_indices(count)] += ridge
+    return ridge
 
 
 def _weight(problem: Problem, channel: np.int64) -> Single | None:
     return None if problem.active is None else problem.active[:, channel]
 
 
-def _parts(channels: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    for first in range(0, len(channels), _CHANNELS):
-        yield channels[first : first + _CHANNELS]
+def _parts(channels: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:
+    """Yield as many channels of ``count`` weights as are solved at a time."""
+    size = min(_CHANNELS, max(1, _MOMENTS // count**2))
+    for first in range(0, len(channels), size):
+        yield channels[first : first + size]
 
 
 class _Group:
@@ -207,35 +228,34 @@ def _second_moments(seen: Single, sums: Single) -> tuple[Real, Real]:
     return (centred.T @ centred).astype(np.float64), (centred.T @ error).astype(np.float64)
 
 
-def _real_solution(problem: Problem, channels: NDArray[np.int64], moments: Real, mixed: Real) -> tuple[Real, Real]:
-    """Return the moments with the ridge, and the real weights of some channels that have the least error with them."""
-    count = moments.shape[-1]
-    ridge = problem.ridge * np.trace(moments, axis1=-2, axis2=-1) / count + 1e-12
-    moments = moments + ridge[..., None, None] * np.eye(count)
-    mixed = mixed + np.broadcast_to(ridge, (len(channels),))[:, None] * problem.weights[channels]
+def _real_solution(moments: Real, mixed: Real) -> Real:
+    """Return the real weights of each channel that have the least error."""
     if moments.ndim == 2:
-        return moments, np.linalg.solve(moments, mixed.T).T.astype(np.float64)
-    return moments, np.linalg.solve(moments, mixed[..., None])[..., 0].astype(np.float64)
+        return np.linalg.solve(moments, mixed.T).T.astype(np.float64)
+    return np.linalg.solve(moments, mixed[..., None])[..., 0].astype(np.float64)
 
 
-def _error(distance: Real, moments: Real) -> float:
-    """Return the sum over channels of ``d^T H d``."""
-    products_ = np.matmul(distance[:, None, :], moments)[:, 0] if moments.ndim == 3 else distance @ moments
-    return float(np.sum(products_ * distance))
+def _error(weights: Real, mixed: Real, moments: Real) -> float:
+    """Return the sum over channels of ``(w - t)^T H (w - t)``, less ``t^T H t``, which is the same for all weights."""
+    return float(np.sum((_products(weights, moments) - 2.0 * mixed) * weights))
 
 
-def descend(codes: Real, wanted: Real, moments: Real, limits: tuple[int, int]) -> Real:
+def _products(rows: Real, moments: Real) -> Real:
+    """Return each row times the second moments of all channels or its own."""
+    return np.matmul(rows[:, None, :], moments)[:, 0] if moments.ndim == 3 else rows @ moments
+
+
+def descend(codes: Real, mixed: Real, moments: Real, limits: tuple[int, int]) -> Real:
     """Return integer codes with a nearly least ``(w - t)^T H (w - t)``: hardly a change of a single code makes it less.
 
     Args:
         codes: Where to start, ``[channels, K]``.
-        wanted: t, of the same shape.
+        mixed: H t for each channel, of the same shape. Finding t itself would take longer than all the rest.
         moments: H, ``[K, K]`` for all channels or ``[channels, K, K]``.
         limits: The least and greatest code.
     """
     found = codes.copy()
-    error = found - wanted
-    gradient = np.matmul(error[:, None, :], moments)[:, 0] if moments.ndim == 3 else error @ moments
+    gradient = _products(found, moments) - mixed
     for _ in range(SWEEPS):
         changed = 0
         for first in range(0, codes.shape[1], _BLOCK):
@@ -247,8 +267,7 @@ def descend(codes: Real, wanted: Real, moments: Real, limits: tuple[int, int]) -
             changed += count
             found[:, block] += steps
             # All other weights learn of a block's steps at once, as a product of matrices.
-            rows = moments[..., block, :]
-            gradient += np.matmul(steps[:, None, :], rows)[:, 0] if moments.ndim == 3 else steps @ rows
+            gradient += _products(steps, moments[..., block, :])
         if changed <= _SETTLED * found.size:
             break
     return found

@@ -119,8 +119,9 @@ class RoundWeights(CalibratedPass):
             sums = products(seen, weights) + layer.real_bias().astype(np.float32)
         problem = Problem(seen, sums, _active(layer, sums), weights, scales, self.ridge, self._limits)
         channels, factors = self._choices(layer, channels)
-        solution = solve(problem, channels, factors)
-        if self.method in ("adaptive", "block"):
+        learns = self.method in ("adaptive", "block")
+        solution = solve(problem, channels, factors, with_real=learns)
+        if learns:
             solution = adapted(problem, solution, channels, layer.real_bias(), limits_of(layer))
         codes = solution.codes.reshape(layer.op.weight.type.shape)
         element = layer.element
