@@ -25,6 +25,7 @@ from mrqc.ir.types import FLOAT
 from mrqc.ops import OPS_BY_MNEMONIC, nn
 from mrqc.passes import (
     AlignScales,
+    BalanceRounding,
     Instruments,
     LowerToInt,
     Pass,
@@ -121,9 +122,11 @@ def requantize(
     progress: Progress | None = None,
     instruments: Instruments | None = None,
 ) -> Module:
-    """Return the ``nn`` module in the target's scheme: what :func:`lower` makes integers of.
+    """Return the ``nn`` module in the target's scheme, for a model file or to be run over the reals.
 
-    A runtime such as ``tflite`` takes every module in the scheme that it has; it is returned as it is.
+    It is what :func:`lower` makes integers of, but for ``balance-rounding``: that takes back what only the target's own
+    rounding adds to sums, and whatever runs a model file rounds ties both ways. A runtime such as ``tflite`` takes
+    every module in the scheme that it has; it is returned as it is.
 
     Args:
         module: A quantized ``nn`` module.
@@ -147,7 +150,8 @@ def requantize(
         return module
     _require_codes(module)
     if passes is None:
-        pipeline = list(itertools.takewhile(lambda pass_: not isinstance(pass_, LowerToInt), pipeline))
+        scheme = itertools.takewhile(lambda pass_: not isinstance(pass_, LowerToInt), pipeline)
+        pipeline = [pass_ for pass_ in scheme if not isinstance(pass_, BalanceRounding)]
     return _run(module, pipeline, calibration, progress, instruments)
 
 

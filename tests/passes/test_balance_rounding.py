@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from networks import Network, u8, weights
 
+import mrqc
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.ir import Module
@@ -102,3 +103,15 @@ def test_nothing_is_to_do_where_ties_go_to_the_even_code_or_multipliers_are_free
     free = load_target("sym-npu")
     form = Symmetrize(free)(sum_of_layers())
     assert BalanceRounding(free)(form) is form
+
+
+def test_a_module_for_a_model_file_is_not_balanced() -> None:
+    # Whatever runs the file rounds ties both ways, as the reference does.
+    module = sum_of_layers()
+    lowered = mrqc.run_passes(module, "strip-edges,canonicalize,requantize{recipe=fast}", TARGET)
+    added, scale = bits_shifted_out(lowered)
+    written = mrqc.requantize(module, TARGET, recipe="fast")
+    inputs = random_inputs(written, 16)
+    results = [ReferenceProgram(moved).run(inputs)["y"].astype(np.float64).mean() for moved in (lowered, written)]
+    assert added >= 2**-4 * scale
+    assert results[1] - results[0] == pytest.approx(added / scale, abs=0.03)
