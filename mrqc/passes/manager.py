@@ -19,6 +19,7 @@ from mrqc.ir.verify import verify
 from mrqc.passes.bit_check import first_difference
 from mrqc.passes.definition import CalibratedPass, Pass
 from mrqc.passes.pipeline import format_pass
+from mrqc.passes.strip_edges import StripEdges
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ def run_pipeline(
 ) -> Module:
     """Return ``module`` after ``passes``, verified before the first and after each.
 
-    The module before the first lossy pass teaches the calibrated ones.
+    The module before the first lossy pass teaches the calibrated ones, from codes to codes: an input that it quantizes
+    has the scale and the values that this gives it.
 
     Args:
         module: A well-formed module.
@@ -103,7 +105,7 @@ def run_pipeline(
     teacher: Teacher | None = None
     for pass_ in passes:
         if teacher is None and (pass_.exactness == "lossy" or isinstance(pass_, CalibratedPass)):
-            teacher = Teacher(module, samples, progress=instruments.on_progress)
+            teacher = Teacher(StripEdges()(module), samples, progress=instruments.on_progress)
         module = _run_one(module, pass_, teacher, instruments)
     return module
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from networks import Network, i8, u8, weights
+from networks import Network, i8, residual_network, u8, weights
 from requantizing import TARGETS, lowered, only, requantized, with_scheme
 
 import mrqc
 from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.calibration import CalibrationSamples
-from mrqc.ir import FLOAT, Data, DType, Element, Quantization, verify
+from mrqc.ir import FLOAT, Data, DType, Element, GraphBuilder, Module, Quantization, Statement, TensorType, verify
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
+from mrqc.passes import Recipe
 from mrqc.passes.bit_check import random_inputs
 
 
@@ -153,3 +156,34 @@ def test_io_original_where_scales_are_powers_of_two(name: str) -> None:
     inputs = random_inputs(source, 4)
     before, after = ReferenceProgram(source).run(inputs)["y"], Program(module).run(inputs)["y"]
     assert np.abs(before.astype(np.int64) - after.astype(np.int64)).mean() < 4
+
+
+def with_float_input(module: Module) -> Module:
+    """The same behind a quantize, as most ONNX files have it."""
+    (value,) = module.graph.inputs
+    builder = GraphBuilder(other.name for other in module.graph.values() if other != value)
+    real = builder.add_input("x", TensorType(value.type.shape, FLOAT))
+    builder.bind(value, builder.emit(nn.Quantize(real, value.type.element), name="codes"))
+    for statement in module.graph.statements:
+        old = statement.result
+        builder.append(Statement((old,), statement.op.map_operands(builder.lookup), statement.location))
+    return module.with_graph(builder.finish(module.graph.outputs))
+
+
+@pytest.mark.parametrize("recipe", ["fast", "default"])
+@pytest.mark.parametrize("target", ["sym-npu", "pow2-npu"])
+def test_a_float_input_is_what_it_is_quantized_to(target: str, recipe: Recipe) -> None:
+    module = residual_network()
+    codes = random_inputs(module, 24)["x"]
+    reals = module.graph.inputs[0].type.quantization.dequantize(codes)
+    behind = with_float_input(module)
+    found = mrqc.lower(behind, target, CalibrationSamples.of(reals.astype(np.float32), behind), recipe=recipe)
+    assert found == mrqc.lower(module, target, CalibrationSamples.of(codes, module), recipe=recipe)
+
+
+@pytest.mark.parametrize("target", ["sym-npu", "pow2-npu", "pow2-npu-per-channel"])
+@pytest.mark.parametrize("model", ["resnet8.qdq.u8", "resnet8.qoperator.s8_pc"])
+def test_pixels_stay_pixels(assets: Path, model: str, target: str) -> None:
+    """Another scale would give the weights of the first layer a grid that suits them better."""
+    module = mrqc.requantize(mrqc.load(assets / "models" / f"{model}.onnx"), target, recipe="fast")
+    assert module.graph.inputs[0].type.element == i8(1.0, -128)

@@ -33,6 +33,9 @@ _RAISING_ROUNDS = 8
 _EXPONENTS = np.arange(-3, 3)
 """Octaves around the min-max scale that are tried for an activation."""
 
+_LEAVING = 10.0
+"""Price of a scale other than the preferred one, above everything that weights could gain by it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contraction:
@@ -166,7 +169,11 @@ def _best_octave(demand: Demand, scales: NDArray[np.float64]) -> tuple[NDArray[n
 
 
 def _costs(demand: Demand, scales: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the cost of each of ``scales``; those within half a bin of the preferred one count as it."""
+    """Return the cost of each of ``scales``; those within half a bin of the preferred one count as it.
+
+    An input that leaves its own scale would have the host round every value a second time, and what that does to
+    features that vary little is not in its cost: of spectra the mean variance is that of the strongest band.
+    """
     costs = demand.costs(scales)
     if demand.power_of_two:
         exponents = np.log2(scales)
@@ -174,7 +181,7 @@ def _costs(demand: Demand, scales: NDArray[np.float64]) -> NDArray[np.float64]:
     if demand.preferred is None:
         return costs
     hit = np.abs(np.log2(scales / demand.preferred)) <= 0.5 / BINS
-    return np.where(hit & (costs < math.inf), 0.0, math.inf if demand.required else costs)
+    return np.where(hit & (costs < math.inf), 0.0, math.inf if demand.required else costs + _LEAVING)
 
 
 def _pins(groups: ScaleGroups, demands: Sequence[Demand], solution: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
