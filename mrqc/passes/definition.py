@@ -38,8 +38,8 @@ class Pass(ABC):
 class CalibratedPass(Pass):
     """A pass that looks at what the original model does: the manager hands it a teacher.
 
-    The teacher is the module before the first lossy pass of the pipeline, without a quantize or dequantize at its edges;
-    it computes nothing until it is asked.
+    The teacher is the module before the first lossy pass of the pipeline, without a quantize or dequantize at its
+    edges; it computes nothing until it is asked.
     """
 
     @abstractmethod
