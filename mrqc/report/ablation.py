@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -126,6 +126,7 @@ def ablate(
     yardstick: Yardstick,
     calibration: CalibrationSamples | None = None,
     *,
+    only: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> Ablation:
     """Return what each technique contributes: the ladder of :func:`mrqc.report.ladder.ladder_for`, measured.
@@ -135,17 +136,22 @@ def ablate(
         target: Has a scheme of its own.
         yardstick: Of the original.
         calibration: Samples for the rungs on data, which are left out if None.
+        only: Names of rungs: no others are measured than these and those that they are measured against. All if None.
         progress: Called with what is being done, how much of it is done, and how much there is.
 
     Raises:
-        UsageError: The target is a runtime, which takes models in the scheme that they have.
+        UsageError: The target is a runtime, which takes models in the scheme that they have, or no rung has a name.
         TargetError: The target cannot have the model at all.
         InputError: The model is not quantized throughout, or a sample cannot be read.
     """
     if target.is_runtime:
         raise UsageError(f"target {target.name} keeps the scheme of the model; there is nothing to ablate")
-    techniques = techniques_for(target, calibration is not None)
     rungs = ladder_for(target, calibration is not None)
+    if only is not None:
+        rungs = _chosen(rungs, only)
+    alone = {rung.technique for rung in rungs if rung.kind == "alone"}
+    complete = alone & {rung.technique for rung in rungs if rung.kind == "cumulative"}
+    techniques = tuple(one for one in techniques_for(target, calibration is not None) if one.name in complete)
     rows: dict[str, AblationRow] = {}
     measured: dict[tuple[str, str], AblationRow] = {}
     for number, rung in enumerate(rungs):
@@ -158,6 +164,21 @@ def ablate(
         row = AblationRow(rung, found.engine, found.reason, found.fidelity)
         rows[rung.name] = row if rung.before is None else _compared(row, rows[rung.before])
     return Ablation(original.name, target.name, yardstick.images, yardstick.top1, techniques, tuple(rows.values()))
+
+
+def _chosen(rungs: Sequence[Rung], only: Collection[str]) -> tuple[Rung, ...]:
+    """Return the rungs of these names and those before them, in order."""
+    by_name = {rung.name: rung for rung in rungs}
+    unknown = sorted(set(only) - by_name.keys())
+    if unknown:
+        raise UsageError(f"the ladder has no rung {', '.join(unknown)} (it has {', '.join(by_name)})")
+    wanted: set[str] = set()
+    for name in only:
+        before: str | None = name
+        while before is not None and before not in wanted:
+            wanted.add(before)
+            before = by_name[before].before
+    return tuple(rung for rung in rungs if rung.name in wanted)
 
 
 @dataclass(frozen=True)

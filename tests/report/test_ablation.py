@@ -31,6 +31,22 @@ def multiplying(original: Module, yardstick: Yardstick) -> Ablation:
     return ablate(original, load_target("sym-npu"), yardstick)
 
 
+def test_rungs_that_are_asked_for_and_no_others(
+    original: Module, yardstick: Yardstick, calibration: CalibrationSamples, shifting: Ablation
+) -> None:
+    target = load_target("pow2-npu")
+    only = ["naive + joint-scales", "… + joint-scales", "free multipliers"]
+    part = ablate(original, target, yardstick, calibration, only=only)
+    names = [row.rung.name for row in part.rows]
+    assert names == ["free multipliers", "naive", only[0], "… + correct-weights", "… + fold-rounding-error", only[1]]
+    rows = {row.rung.name: row for row in shifting.rows}
+    assert part.rows == tuple(rows[name] for name in names)
+    assert [one.technique for one in part.contributions] == ["joint-scales"]
+    assert "joint-scales" in format_ablation(part)
+    with pytest.raises(UsageError, match="no rung nonsense"):
+        ablate(original, target, yardstick, calibration, only=["nonsense"])
+
+
 @pytest.mark.parametrize("name", HARDWARE)
 @pytest.mark.parametrize("has_data", [False, True])
 def test_every_rung_of_every_target_is_a_pipeline(name: str, has_data: bool) -> None:
