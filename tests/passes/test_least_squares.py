@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mrqc.ir import FLOAT, TensorType, Value
 from mrqc.numerics import Convolution
 from mrqc.ops import nn
+from mrqc.passes.requantize import least_squares
 from mrqc.passes.requantize.least_squares import Positions, Problem, descend, patches, products, solve
 
 
@@ -74,3 +75,20 @@ def test_codes_that_are_exact_are_left_alone() -> None:
     solved = products(seen, codes[[2]])
     wanted = products(seen, weights[[2]])
     assert np.var(solved - wanted) <= np.var(nearest - wanted) + 1e-6
+
+
+def test_how_many_channels_are_solved_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(4)
+    seen = generator.normal(size=(200, 1, 6)).astype(np.float32)
+    weights = generator.normal(size=(9, 6)) * 20
+    sums = products(seen, weights)
+    active = np.where(np.abs(sums) < 40, 1.0, 0.01).astype(np.float32)
+    problem = Problem(seen, sums, active, weights, np.ones(9), 1e-2, (-30, 30))
+    together = solve(problem, np.arange(9), (1.0, 0.5), with_real=True)
+    # Room for two channels of 6 by 6.
+    monkeypatch.setattr(least_squares, "_MOMENTS", 72)
+    apart = solve(problem, np.arange(9), (1.0, 0.5), with_real=True)
+    assert not np.array_equal(together.codes, problem.nearest(together.factor))
+    assert np.array_equal(apart.codes, together.codes)
+    assert apart.factor == together.factor
+    assert apart.real == pytest.approx(together.real)
