@@ -25,7 +25,8 @@ from mrqc.passes.requantize.adaptive_rounding import (
     rectified_sigmoid,
     two_codes,
 )
-from mrqc.passes.requantize.least_squares import Problem, solve
+from mrqc.passes.requantize.least_squares import solve
+from mrqc.passes.requantize.second_moments import Problem
 
 LIMITS = (-127, 127)
 WIDTH = 1e-6

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from mrqc.ir import FLOAT, TensorType, Value
 from mrqc.numerics import Convolution
 from mrqc.ops import nn
-from mrqc.passes.requantize import least_squares
-from mrqc.passes.requantize.least_squares import Positions, Problem, descend, patches, products, solve
+from mrqc.passes.requantize import second_moments
+from mrqc.passes.requantize.closest_codes import descend
+from mrqc.passes.requantize.least_squares import solve
+from mrqc.passes.requantize.places import Positions, patches, products
+from mrqc.passes.requantize.second_moments import Problem
 
 
 def error(codes: np.ndarray, wanted: np.ndarray, moments: np.ndarray) -> np.ndarray:
@@ -86,7 +89,7 @@ def test_how_many_channels_are_solved_at_a_time_changes_nothing(monkeypatch: pyt
     problem = Problem(seen, sums, active, weights, np.ones(9), 1e-2, (-30, 30))
     together = solve(problem, np.arange(9), (1.0, 0.5), with_real=True)
     # Room for two channels of 6 by 6.
-    monkeypatch.setattr(least_squares, "_MOMENTS", 72)
+    monkeypatch.setattr(second_moments, "_MOMENTS", 72)
     apart = solve(problem, np.arange(9), (1.0, 0.5), with_real=True)
     assert not np.array_equal(together.codes, problem.nearest(together.factor))
     assert np.array_equal(apart.codes, together.codes)

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrqc.passes.requantize.form import Real
-from mrqc.passes.requantize.least_squares import Problem, Solution
+from mrqc.passes.requantize.least_squares import Solution
+from mrqc.passes.requantize.second_moments import Problem
 
 Reals: TypeAlias = NDArray[Any]
 """Real numbers, in single precision but for tests."""

@@ -31,7 +31,9 @@ from mrqc.passes.requantize.form import (
     limits_of,
     real_constant,
 )
-from mrqc.passes.requantize.least_squares import Positions, Problem, patches, products, solve
+from mrqc.passes.requantize.least_squares import solve
+from mrqc.passes.requantize.places import Positions, patches, products
+from mrqc.passes.requantize.second_moments import Problem
 from mrqc.passes.requantize.side_by_side import BlockSamples, LayerSamples, change_layers
 from mrqc.passes.requantize.structure import rounded_constants
 from mrqc.targets import Target
@@ -61,7 +63,7 @@ class RoundWeights(CalibratedPass):
             from there on, the same for all layers of a block together, and for their biases, from what leaves the
             block; a layer that is in no block is left as ``adaptive`` leaves it.
         places: How many results of a layer are looked at.
-        ridge: How strongly the solution is drawn to the real weights.
+        ridge: How strongly the solution is drawn to the real weights, as a share of the mean second moment.
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
             ``input``. The result of a block should be the original's.
         loss: What of the error of a block's result is made small: the mean of its squares or of its absolute values.

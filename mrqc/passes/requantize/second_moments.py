@@ -1,0 +1,133 @@
+"""Second moments of what the channels of a layer see: what rounding their weights costs the layer's results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrqc.passes.requantize.form import Real
+from mrqc.passes.requantize.places import Single
+
+_CHANNELS = 64
+"""Output channels with second moments of their own that are solved at a time, if these fit in ``_MOMENTS``."""
+_MOMENTS = 1 << 26
+"""Numbers in the second moments that are held at a time: half a gibibyte in double precision, and their factors."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Which codes to choose.
+
+    Attributes:
+        patches: What the layer sees, ``[places, groups, K]``.
+        sums: What its sums should be, ``[places, O]``.
+        active: How much each of these counts, ``[places, O]``, or None for all alike.
+        weights: Real weights ``[O, K]``, towards which the solution is drawn.
+        scales: Of the codes, for each channel.
+        ridge: How strongly it is drawn, as a share of the mean second moment.
+        limits: The least and greatest code.
+    """
+
+    patches: Single
+    sums: Single
+    active: Single | None
+    weights: Real
+    scales: Real
+    ridge: float
+    limits: tuple[int, int]
+
+    def nearest(self, factor: float = 1.0) -> Real:
+        """Return the codes nearest to the real weights, at scales ``factor`` times as large."""
+        return np.clip(np.rint(self.weights / (self.scales[:, None] * factor)), *self.limits)
+
+
+@dataclass(frozen=True)
+class System:
+    """The systems H t = m of some channels, drawn to the real weights by the ridge.
+
+    Attributes:
+        channels: Which these are.
+        moments: H, second moments of what they see, ``[K, K]`` for all of them or ``[channels, K, K]``.
+        mixed: m, second moments with the sums that are wanted, ``[channels, K]``.
+    """
+
+    channels: NDArray[np.int64]
+    moments: Real
+    mixed: Real
+
+    @classmethod
+    def of(cls, problem: Problem, channels: NDArray[np.int64], moments: Real, mixed: Real) -> System:
+        """Return the systems with the problem's ridge, which is added to ``moments`` in place."""
+        diagonal = np.diagonal(moments, axis1=-2, axis2=-1)
+        ridge = problem.ridge * diagonal.mean(axis=-1, keepdims=True) + 1e-12
+        index = np.arange(len(problem.weights[0]))
+        moments[..., index, index] += ridge
+        return cls(channels, moments, mixed + ridge * problem.weights[channels])
+
+    @property
+    def lower(self) -> Real:
+        """The lower Cholesky factor of H, of the same shape."""
+        return np.linalg.cholesky(self.moments).astype(np.float64, copy=False)
+
+
+def systems(problem: Problem, channels: NDArray[np.int64]) -> Iterator[System]:
+    """Yield the systems of some channels, as many at a time as fit."""
+    if problem.active is None and problem.patches.shape[1] == 1:
+        moments, mixed = _second_moments(problem.patches[:, 0], problem.sums[:, channels])
+        yield System.of(problem, channels, moments, mixed.T)
+        return
+    per_group, count = len(problem.weights) // problem.patches.shape[1], problem.patches.shape[2]
+    group, index = _Group(problem.patches[:, 0]), 0
+    for part in _parts(channels, count):
+        moments, mixed = np.empty((len(part), count, count)), np.empty((len(part), count))
+        for row, channel in enumerate(part):
+            if channel // per_group != index:
+                index = int(channel) // per_group
+                group = _Group(problem.patches[:, index])
+            active = None if problem.active is None else problem.active[:, channel]
+            moments[row], mixed[row] = group.system(problem.sums[:, channel], active)
+        yield System.of(problem, part, moments, mixed)
+
+
+def _parts(channels: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:
+    """Yield as many channels of ``count`` weights as are solved at a time."""
+    size = min(_CHANNELS, max(1, _MOMENTS // count**2))
+    for first in range(0, len(channels), size):
+        yield channels[first : first + size]
+
+
+class _Group:
+    """What the channels of a group see, and its second moments over all places.
+
+    Where a sum counts fully or next to nothing, second moments are those of all places and those of the few that
+    differ from most: a fraction of the work for each channel.
+    """
+
+    def __init__(self, seen: Single) -> None:
+        self.seen = seen - seen.mean(axis=0)
+        self.moments = self.seen.T @ self.seen
+
+    def system(self, sums: Single, weight: Single | None) -> tuple[Real, Real]:
+        """Return the centred second moments ``[K, K]`` of a channel, and those with its sums, ``[K]``."""
+        if weight is None:
+            return _second_moments(self.seen, sums)
+        least, most = float(weight.min()), float(weight.max())
+        high = weight == most
+        many = np.count_nonzero(high) * 2 > len(high)
+        few = self.seen[~high if many else high]
+        part = few.T @ few
+        moments = least * self.moments + (most - least) * (self.moments - part if many else part)
+        weighted = weight @ self.seen
+        total = weight.sum()
+        centre = float(weight @ sums) / float(total)
+        mixed = (weight * (sums - centre)) @ self.seen
+        return (moments - np.outer(weighted, weighted) / total).astype(np.float64), mixed.astype(np.float64)
+
+
+def _second_moments(seen: Single, sums: Single) -> tuple[Real, Real]:
+    """Return centred second moments of what is seen, ``[K, K]``, and with the sums, ``[K]`` or ``[K, O]``."""
+    centred, error = seen - seen.mean(axis=0), sums - sums.mean(axis=0)
+    return (centred.T @ centred).astype(np.float64), (centred.T @ error).astype(np.float64)
