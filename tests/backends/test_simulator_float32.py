@@ -66,7 +66,8 @@ def float_softmax(op: ops.FloatSoftmax, values: Array, table: Array) -> Array:
         for exponential in exponentials:
             total = single(total + exponential)
         for place, exponential in enumerate(exponentials):
-            share = single(single(exponential * Fraction(op.one)) / total)
+            # Double precision is as good as exact: a tie of such numbers is one in fractions too.
+            share = exponential * Fraction(op.one) / total
             result[(*index, place)] = clamped(round(share) + op.zero_point, op)
     return result
 

@@ -54,7 +54,7 @@ def pair_table(op: PairTable, _: Facts) -> Kernel:
 
 @RULES.register(FloatSoftmax)
 def float_softmax(op: FloatSoftmax, _: Facts) -> Kernel:
-    """Return the kernel of a softmax; the sum runs from the first element to the last."""
+    """Return the kernel of a softmax; the sum runs from the first element to the last, in single precision."""
     dtype = op.element.dtype.numpy
 
     def kernel(codes: Array, table: Array) -> Array:
@@ -62,7 +62,8 @@ def float_softmax(op: FloatSoftmax, _: Facts) -> Kernel:
         exponentials = table[255 - distances]
         # An accumulation adds one by one, which a plain sum of numpy does not.
         totals = np.add.accumulate(exponentials, axis=-1, dtype=np.float32)[..., -1:]
-        shares = np.rint(exponentials * np.float32(op.one) / totals).astype(np.int32) + op.zero_point
+        quotients = exponentials.astype(np.float64) * op.one / totals.astype(np.float64)
+        shares = np.rint(quotients).astype(np.int32) + op.zero_point
         return np.clip(shares, op.minimum, op.maximum).astype(dtype)
 
     return kernel

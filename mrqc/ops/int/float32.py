@@ -80,7 +80,8 @@ class FloatSoftmax(Op):
     """Softmax along the last axis from a table of exponentials in single precision.
 
     With ``m`` the row's greatest code, ``e_i = table[255 - (m - x_i)]`` and ``S`` the sum of a row's ``e_i`` from
-    first to last, the result is ``rint(e_i * one / S) + zero_point``, clamped to ``minimum`` and ``maximum``.
+    first to last in single precision, the result is ``rint(e_i * one / S) + zero_point``, clamped to ``minimum`` and
+    ``maximum``; product and quotient are in double precision, so that ``rint`` sees which side of a tie they are on.
     """
 
     mnemonic: ClassVar[str] = "int.float_softmax"

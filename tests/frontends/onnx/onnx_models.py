@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotImplementedByRuntime
 
 from mrqc.frontends.onnx.graph import OLDEST_OPSET
 
@@ -27,13 +28,18 @@ OPSETS = range(OLDEST_OPSET, onnx.defs.onnx_opset_version() + 1)
 
 @cache
 def newest_opset_of_onnxruntime() -> int:
-    """Return the newest version of the operator set that the installed runtime accepts."""
+    """Return the newest version of the operator set that the installed runtime accepts and has kernels for.
+
+    A runtime may know a version by name before it has the kernels of operators that changed in it.
+    """
     for opset in reversed(OPSETS):
         graph = Graph(opset)
-        graph.output(graph.node("Relu", graph.input("x", (1,))))
+        scheme = graph.scheme(0.5, 0, np.uint8)
+        codes = graph.node("QuantizeLinear", graph.node("Relu", graph.input("x", (1,))), *scheme)
+        graph.output(graph.node("DequantizeLinear", codes, *scheme))
         try:
             onnxruntime.InferenceSession(graph.model().SerializeToString(), providers=["CPUExecutionProvider"])
-        except Fail:
+        except (Fail, NotImplementedByRuntime):
             continue
         return opset
     raise AssertionError("ONNX Runtime accepts no version")
