@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mrqc.passes.requantize import second_moments
 from mrqc.passes.requantize.closest_codes import descend
 from mrqc.passes.requantize.least_squares import solve
 from mrqc.passes.requantize.places import Positions, patches, products
-from mrqc.passes.requantize.second_moments import Problem
+from mrqc.passes.requantize.second_moments import Problem, systems
 
 
 def error(codes: np.ndarray, wanted: np.ndarray, moments: np.ndarray) -> np.ndarray:
@@ -95,3 +96,29 @@ def test_how_many_channels_are_solved_at_a_time_changes_nothing(monkeypatch: pyt
     assert np.array_equal(apart.codes, together.codes)
     assert apart.factor == together.factor
     assert apart.real == pytest.approx(together.real)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize(("places", "shared"), [(100, False), (20, True)])
+def test_channels_have_second_moments_of_their_own_where_enough_places_were_seen(
+    places: int, shared: bool, groups: int
+) -> None:
+    generator = np.random.default_rng(5)
+    seen = generator.normal(size=(places, groups, 4)).astype(np.float32)
+    weights = generator.normal(size=(6, 4)) * 20
+    sums = products(seen, weights)
+    active = np.where(np.abs(sums) < 20, 1.0, 0.01).astype(np.float32)
+    problem = Problem(seen, sums, active, weights, np.ones(6), 1e-2, (-30, 30))
+    assert problem.shared is shared
+    alike = replace(problem, active=None)
+    for one, other in zip(systems(problem, np.arange(6)), systems(alike, np.arange(6)), strict=shared):
+        assert (np.array_equal(one.moments, other.moments) and np.array_equal(one.mixed, other.mixed)) is shared
+
+
+def test_long_channels_share_their_second_moments() -> None:
+    places, count = 8 * 513, 513
+    seen = np.zeros((places, 1, count), np.float32)
+    active = np.zeros((places, 1), np.float32)
+    problem = Problem(seen, active, active, np.zeros((1, count)), np.ones(1), 1e-2, (-1, 1))
+    assert problem.shared
+    assert not replace(problem, patches=seen[:, :, :-1], weights=np.zeros((1, count - 1))).shared

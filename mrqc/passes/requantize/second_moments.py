@@ -15,6 +15,10 @@ _CHANNELS = 64
 """Output channels with second moments of their own that are solved at a time, if these fit in ``_MOMENTS``."""
 _MOMENTS = 1 << 26
 """Numbers in the second moments that are held at a time: half a gibibyte in double precision, and their factors."""
+_WEIGHTS = 512
+"""How many weights a channel may have for second moments of its own: their cost grows with the square and more."""
+_PLACES_OF_A_WEIGHT = 8
+"""How many places these need for each weight: a channel whose clamp hides most of them would learn what it saw by heart."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Problem:
     Attributes:
         patches: What the layer sees, ``[places, groups, K]``.
         sums: What its sums should be, ``[places, O]``.
-        active: How much each of these counts, ``[places, O]``, or None for all alike.
+        active: How much each of these counts, ``[places, O]``, or None for all alike. Long channels, and those that were
+            seen at few places, take all alike: see :attr:`shared`.
         weights: Real weights ``[O, K]``, towards which the solution is drawn.
         scales: Of the codes, for each channel.
         ridge: How strongly it is drawn, as a share of the mean second moment.
@@ -38,6 +43,12 @@ class Problem:
     scales: Real
     ridge: float
     limits: tuple[int, int]
+
+    @property
+    def shared(self) -> bool:
+        """Whether all channels of a group have the same second moments, those of all places."""
+        places, _, count = self.patches.shape
+        return self.active is None or count > _WEIGHTS or places < _PLACES_OF_A_WEIGHT * count
 
     def nearest(self, factor: float = 1.0) -> Real:
         """Return the codes nearest to the real weights, at scales ``factor`` times as large."""
@@ -75,7 +86,7 @@ class System:
 
 def systems(problem: Problem, channels: NDArray[np.int64]) -> Iterator[System]:
     """Yield the systems of some channels, as many at a time as fit."""
-    if problem.active is None and problem.patches.shape[1] == 1:
+    if problem.shared and problem.patches.shape[1] == 1:
         moments, mixed = _second_moments(problem.patches[:, 0], problem.sums[:, channels])
         yield System.of(problem, channels, moments, mixed.T)
         return
@@ -87,7 +98,7 @@ def systems(problem: Problem, channels: NDArray[np.int64]) -> Iterator[System]:
             if channel // per_group != index:
                 index = int(channel) // per_group
                 group = _Group(problem.patches[:, index])
-            active = None if problem.active is None else problem.active[:, channel]
+            active = None if problem.active is None or problem.shared else problem.active[:, channel]
             moments[row], mixed[row] = group.system(problem.sums[:, channel], active)
         yield System.of(problem, part, moments, mixed)
 
