@@ -15,6 +15,7 @@ from mrqc.passes.requantize.assignment import Contraction, JointAssignment
 from mrqc.passes.requantize.distribution import Distribution, distributions
 from mrqc.passes.requantize.form import Edits, edited, layers_of
 from mrqc.passes.requantize.plan import ActivationPlan
+from mrqc.passes.requantize.repeated_rounding import RepeatedRounding
 from mrqc.targets import Target
 
 _ROUNDS = 4
@@ -34,6 +35,9 @@ class AssignScales(CalibratedPass):
             and weights (docs/requantization.md equations 6 to 8). ``auto``: ``joint`` where the target only shifts,
             else ``error``.
         samples: Whether to look at what values activations take on the samples, data or synthetic pictures.
+        repeat: Whether the results of layers near the inputs stay on the original's grid where they are nearer to it
+            then, because they mostly repeat its rounding (equation 20). Only where scales are chosen together, and
+            with ``samples``.
     """
 
     name: ClassVar[str] = "assign-scales"
@@ -42,6 +46,7 @@ class AssignScales(CalibratedPass):
     target: Target
     method: Literal["auto", "min-max", "error", "joint"] = "auto"
     samples: bool = True
+    repeat: bool = True
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module at the new scales.
@@ -52,8 +57,8 @@ class AssignScales(CalibratedPass):
         ranges = {value.name: range_ for value, range_ in activation_ranges(teacher.module).items()}
         own = {value.name: value.type.element for value in teacher.module.graph.values()}
         seen: Mapping[str, Distribution] = distributions(teacher) if self.samples else {}
-        plan = ActivationPlan.of(module, self.target, ranges, own, seen=seen)
         is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
+        plan = ActivationPlan.of(module, self.target, ranges, own, seen=seen)
         if not is_joint:
             is_min_max = self.method == "min-max"
             scales = plan.least_scales() if is_min_max else plan.scales_of_least_error(own)
@@ -67,7 +72,15 @@ class AssignScales(CalibratedPass):
             )
             for layer in layers_of(module)
         ]
-        return edited(module, Edits(self._joint(plan, JointAssignment(plan.groups, contractions, self.target))))
+        assignment = JointAssignment(plan.groups, contractions, self.target)
+        chosen = edited(module, Edits(self._joint(plan, assignment)))
+        if not (self.samples and self.repeat):
+            return chosen
+        search, kept = RepeatedRounding(teacher, self.target), list[str]()
+        while (name := search.next(chosen, kept)) is not None:
+            kept.append(name)
+            chosen = edited(module, Edits(self._joint(plan.keeping(kept, own), assignment)))
+        return chosen
 
     def _joint(self, plan: ActivationPlan, assignment: JointAssignment) -> dict[str, Element]:
         """Return the elements of activations at scales that are chosen together.

@@ -19,7 +19,8 @@ class Demand:
     Attributes:
         range: The joint real range of its members.
         storage: The codes that they can have.
-        preferred: A scale at which nothing is lost or that is required, if there is one.
+        preferred: A scale at which nothing is lost, the original's rounding is repeated, or that is required, if there
+            is one.
         required: Whether no other than the preferred scale will do.
         power_of_two: Whether no label can be put on its codes but the scale itself, and that is a power of two.
         seen: What values its members take, as far as there are data.

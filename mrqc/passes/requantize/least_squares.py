@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 from mrqc.passes.requantize.closest_codes import closest, losses
 from mrqc.passes.requantize.form import Real
 from mrqc.passes.requantize.second_moments import Problem, systems
+from mrqc.targets import Target
+
+_REPLACED = 0.5
+"""Share of channels off their grid from which on a layer has nothing to lose by another grid."""
+_OCTAVES = (1.0, 0.5, 0.25, 2.0)
+_FACTORS = (1.0, 0.84, 0.71, 0.59, 0.5, 0.42, 0.35, 0.25, 1.19)
+"""What the scale of such a layer may be multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,27 @@ class Solution:
     codes: Real
     factor: float
     real: Real
+
+
+def choices(
+    off_grid: NDArray[np.int64], channels: int, is_per_channel: bool, target: Target
+) -> tuple[NDArray[np.int64], Sequence[float]]:
+    """Return the channels of a layer to solve, and what their scale may be multiplied by.
+
+    Weights that were mostly codes stay on their grid; others may find a finer one better, once the error of what that
+    cuts off is spread over the rest. A narrow bias has no room for a finer one.
+
+    Args:
+        off_grid: The channels with weights that are no codes.
+        channels: How many there are.
+        is_per_channel: Whether each has its own scale.
+        target: Its multipliers and biases.
+    """
+    mostly_codes = len(off_grid) < _REPLACED * channels
+    if mostly_codes or is_per_channel or target.bias.bits < 32:
+        return off_grid, (1.0,)
+    factors = _OCTAVES if target.requantize.only_shifts else _FACTORS
+    return np.arange(channels), factors
 
 
 def solve(

@@ -101,6 +101,26 @@ class ActivationPlan:
         offsets = Offsets(module, groups.group_of, absorbed.balancing)
         return cls(module, groups, offsets.of_ranges(demands), demands, offsets)
 
+    def keeping(self, names: Sequence[str], own: Mapping[str, Element]) -> ActivationPlan:
+        """Return the plan in which activations prefer the grid that they have in the original.
+
+        Args:
+            names: Of the activations. Of those whose fractions of octaves are tied only the first has its way.
+            own: Elements of the original, by name.
+        """
+        demands, free = list(self.demands), list(self.free)
+        fractions = self.groups.fraction_group
+        bound = {fractions[i] for i, one in enumerate(demands) if one.preferred is not None or one.power_of_two}
+        group_of = {value.name: group for value, group in self.groups.group_of.items()}
+        for name in names:
+            group = group_of[name]
+            scale = _lossless_scale(own.get(name), demands[group].storage)
+            if scale is not None and fractions[group] not in bound:
+                bound.add(fractions[group])
+                demands[group] = replace(demands[group], preferred=scale)
+                free[group] = replace(free[group], preferred=scale)
+        return replace(self, demands=demands, free=free)
+
     def searched(self, scales: Sequence[float]) -> tuple[ActivationPlan, list[float]]:
         """Return the plan with zero points where additions and means meet, and the scales, by whole octaves others."""
         demands, moved = OffsetSearch(self.offsets, self.free, scales).run()

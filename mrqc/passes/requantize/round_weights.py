@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, cast
 
@@ -20,10 +20,8 @@ from mrqc.passes.requantize.adaptive_rounding import adapted
 from mrqc.passes.requantize.block_reconstruction import Loss, reconstructed
 from mrqc.passes.requantize.correct_biases import CorrectBiases
 from mrqc.passes.requantize.form import (
-    OFF_GRID,
     Edits,
     Layer,
-    LayerForm,
     Real,
     along_channels,
     edited,
@@ -31,22 +29,12 @@ from mrqc.passes.requantize.form import (
     limits_of,
     real_constant,
 )
-from mrqc.passes.requantize.least_squares import solve
+from mrqc.passes.requantize.least_squares import choices, solve
 from mrqc.passes.requantize.places import Positions, patches, products
-from mrqc.passes.requantize.second_moments import Problem
+from mrqc.passes.requantize.second_moments import Problem, off_grid
 from mrqc.passes.requantize.side_by_side import BlockSamples, LayerSamples, change_layers
 from mrqc.passes.requantize.structure import rounded_constants
 from mrqc.targets import Target
-
-_MARGIN = 0.05
-"""Share of the clamped range by which sums may lie outside and still count."""
-_SATURATED = 1e-3
-"""How much a sum counts that the clamp hides."""
-_REPLACED = 0.5
-"""Share of channels off their grid from which on a layer has nothing to lose by another grid."""
-_OCTAVES = (1.0, 0.5, 0.25, 2.0)
-_FACTORS = (1.0, 0.84, 0.71, 0.59, 0.5, 0.42, 0.35, 0.25, 1.19)
-"""What the scale of such a layer may be multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +97,14 @@ class RoundWeights(CalibratedPass):
         if samples.original_input is None or quantization is None or not quantization.is_symmetric:
             return {}
         weights = layer.real_weights().reshape(layer.op.weight.type.shape[0], -1)
-        scales = np.broadcast_to(layer.weight_scales, (len(weights),))
-        channels = _off_grid(weights / scales[:, None], self._limits)
+        channels = off_grid(weights / layer.weight_scales[:, None], self._limits)
         if not len(channels):
             return {}
         places = Positions.spread((len(samples.input), *layer.statement.result.type.shape[1:]), self.places)
         seen = patches(layer.op, samples.real_input(), places)
-        if self.reference == "original":
-            sums = self._original_sums(samples, places, weights)
-        else:
-            sums = products(seen, weights) + layer.real_bias().astype(np.float32)
-        problem = Problem(seen, sums, _active(layer, sums), weights, scales, self.ridge, self._limits)
-        channels, factors = self._choices(layer, channels)
+        sums = self._original_sums(samples, places, weights) if self.reference == "original" else None
+        problem = Problem.of(layer, seen, layer.weight_scales, self.ridge, self._limits, sums)
+        channels, factors = choices(channels, len(weights), len(layer.weight_scales) > 1, self.target)
         learns = self.method in ("adaptive", "block")
         solution = solve(problem, channels, factors, with_real=learns)
         if learns:
@@ -134,42 +118,11 @@ class RoundWeights(CalibratedPass):
     def _reconstructed(self, samples: BlockSamples) -> Mapping[str, nn.Constant]:
         return reconstructed(samples, self.places, self._limits, self.loss)
 
-    def _choices(self, layer: LayerForm, off_grid: NDArray[np.int64]) -> tuple[NDArray[np.int64], Sequence[float]]:
-        """Return the channels to solve, and what their scale may be multiplied by.
-
-        Weights that were mostly codes stay on their grid; others may find a finer one better, once the error of what
-        that cuts off is spread over the rest. A narrow bias has no room for a finer one.
-        """
-        channels = layer.op.weight.type.shape[0]
-        mostly_codes = len(off_grid) < _REPLACED * channels
-        if mostly_codes or len(layer.weight_scales) > 1 or self.target.bias.bits < 32:
-            return off_grid, (1.0,)
-        factors = _OCTAVES if self.target.requantize.only_shifts else _FACTORS
-        return np.arange(channels), factors
-
     @staticmethod
     def _original_sums(samples: LayerSamples, places: Positions, weights: Real) -> NDArray[np.float32]:
         assert samples.original is not None
         seen = patches(cast(Layer, samples.original.op), samples.real_original_input(), places)
         return products(seen, weights) + samples.layer.real_bias().astype(np.float32)
-
-
-def _off_grid(codes: Real, limits: tuple[int, int]) -> NDArray[np.int64]:
-    """Return the channels with weights that are no codes."""
-    nearest = np.clip(np.rint(codes), *limits)
-    return np.flatnonzero(np.abs(codes - nearest).max(axis=1) > OFF_GRID)
-
-
-def _active(layer: LayerForm, sums: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return how much each sum counts: next to nothing where the clamp hides it; None where nothing is clamped."""
-    if layer.op.clamp == nn.UNBOUNDED:
-        return None
-    low, high = limits_of(layer)
-    inside = (sums > low) & (sums < high)
-    if inside.mean() > 0.999:
-        return None
-    margin = np.float32(_MARGIN * (high - low))
-    return np.where((sums > low - margin) & (sums < high + margin), 1.0, _SATURATED).astype(np.float32)
 
 
 def rounded(real: Real, element: Element, limits: tuple[int, int]) -> nn.Constant:

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrqc.passes.requantize.form import Real
-from mrqc.passes.requantize.places import Single
+from mrqc.ops import nn
+from mrqc.passes.requantize.form import OFF_GRID, LayerForm, Real, limits_of
+from mrqc.passes.requantize.places import Single, products
 
 _CHANNELS = 64
 """Output channels with second moments of their own that are solved at a time, if these fit in ``_MOMENTS``."""
 _MOMENTS = 1 << 26
 """Numbers in the second moments that are held at a time: half a gibibyte in double precision, and their factors."""
+_MARGIN = 0.05
+"""Share of the clamped range by which sums may lie outside and still count."""
+_SATURATED = 1e-3
+"""How much a sum counts that the clamp hides."""
 _WEIGHTS = 512
 """How many weights a channel may have for second moments of its own: their cost grows with the square and more."""
 _PLACES_OF_A_WEIGHT = 8
-"""How many places these need for each weight: a channel whose clamp hides most of them would learn what it saw by heart."""
+"""How many places these need for each weight: a channel whose clamp hides most of them would learn those by heart."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,8 @@ class Problem:
     Attributes:
         patches: What the layer sees, ``[places, groups, K]``.
         sums: What its sums should be, ``[places, O]``.
-        active: How much each of these counts, ``[places, O]``, or None for all alike. Long channels, and those that were
-            seen at few places, take all alike: see :attr:`shared`.
+        active: How much each of these counts, ``[places, O]``, or None for all alike. In long channels, and those that
+            were seen at few places, all count alike: see :attr:`shared`.
         weights: Real weights ``[O, K]``, towards which the solution is drawn.
         scales: Of the codes, for each channel.
         ridge: How strongly it is drawn, as a share of the mean second moment.
@@ -43,6 +48,31 @@ class Problem:
     scales: Real
     ridge: float
     limits: tuple[int, int]
+
+    @classmethod
+    def of(
+        cls,
+        layer: LayerForm,
+        seen: Single,
+        scales: Real,
+        ridge: float,
+        limits: tuple[int, int],
+        sums: Single | None = None,
+    ) -> Problem:
+        """Return the problem of a layer that sees ``seen``; its sums should be those of the real weights if not told.
+
+        Args:
+            layer: In the form of re-quantization.
+            seen: ``[places, groups, K]``.
+            scales: Of the codes, one or one for each output channel.
+            ridge: As the attribute.
+            limits: The least and greatest code.
+            sums: What they should be, ``[places, O]``.
+        """
+        weights = layer.real_weights().reshape(layer.op.weight.type.shape[0], -1)
+        if sums is None:
+            sums = products(seen, weights) + layer.real_bias().astype(np.float32)
+        return cls(seen, sums, _active(layer, sums), weights, np.broadcast_to(scales, (len(weights),)), ridge, limits)
 
     @property
     def shared(self) -> bool:
@@ -108,6 +138,24 @@ def _parts(channels: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64
     size = min(_CHANNELS, max(1, _MOMENTS // count**2))
     for first in range(0, len(channels), size):
         yield channels[first : first + size]
+
+
+def off_grid(codes: Real, limits: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the channels with weights that are no codes; ``codes`` are real, ``[O, K]``."""
+    nearest = np.clip(np.rint(codes), *limits)
+    return np.flatnonzero(np.abs(codes - nearest).max(axis=1) > OFF_GRID)
+
+
+def _active(layer: LayerForm, sums: Single) -> Single | None:
+    """Return how much each sum counts: next to nothing where the clamp hides it; None where nothing is clamped."""
+    if layer.op.clamp == nn.UNBOUNDED:
+        return None
+    low, high = limits_of(layer)
+    inside = (sums > low) & (sums < high)
+    if inside.mean() > 0.999:
+        return None
+    margin = np.float32(_MARGIN * (high - low))
+    return np.where((sums > low - margin) & (sums < high + margin), 1.0, _SATURATED).astype(np.float32)
 
 
 class _Group:
