@@ -28,6 +28,7 @@ CORRECT_BIASES_ON_DATA = "correct-biases-on-data"
 ABSORB = "absorb-zero-points"
 PADS = "explicit-pads"
 BALANCE = "balance-rounding"
+REPEAT = "repeat-rounding"
 EQUALIZE = "equalize"
 RESCALE = "rescale-outliers"
 CLOSED_FORM = "closed-form-rounding"
@@ -122,10 +123,16 @@ def techniques_for(target: Target, has_data: bool) -> tuple[Technique, ...]:
         # Only an addition that shifts has ties to speak of.
         summary = "take from biases what rounding half up adds to sums on average"
         found.append(Technique(BALANCE, summary, (FOLD, JOINT)))
-    return (*found, *(_techniques_on_data(target) if has_data else ()))
+    codes = tuple(one.name for one in found if one.name in (ABSORB, PADS))
+    return (*found, *(_techniques_on_data(target, codes) if has_data else ()))
 
 
-def _techniques_on_data(target: Target) -> Iterator[Technique]:
+def _techniques_on_data(target: Target, codes: tuple[str, ...]) -> Iterator[Technique]:
+    """Yield the techniques that need data; ``codes`` are those without which a tensor has half of its codes."""
+    if target.requantize.only_shifts and target.weight.symmetric:
+        # Where codes are too few nothing can be repeated.
+        summary = "keep results near the inputs on the original's grid where that repeats its rounding"
+        yield Technique(REPEAT, summary, (FOLD, JOINT, SEEN, *codes))
     if not target.weight.is_per_channel:
         yield Technique(EQUALIZE, "scale channels so that weights of one scale lose less, ranges seen on data")
         if target.weight.symmetric:
@@ -222,7 +229,8 @@ class _Composition:
     @property
     def _assign_scales(self) -> str:
         if SEEN in self.on:
-            return "assign-scales"
+            chooses = self.target.requantize.only_shifts and REPEAT not in self.on
+            return "assign-scales{repeat=false}" if chooses else "assign-scales"
         return f"assign-scales{{method={'joint samples=false' if JOINT in self.on else 'min-max'}}}"
 
     def _weights(self, free: bool) -> Iterator[str]:

@@ -68,6 +68,7 @@ def test_every_rung_of_every_target_is_a_pipeline(name: str, has_data: bool) -> 
                 "equalize",
                 "rescale",
                 "assign-scales,",
+                "assign-scales{repeat=false}",
             )
         )
         assert (rung.samples != "none") == looks or rung.kind == "recipe"
@@ -91,6 +92,14 @@ def test_alone_is_naive_with_nothing_but_what_a_technique_needs(name: str) -> No
         added = set(rungs[f"naive + {technique.name}"].pipeline.split(",")) - set(naive)
         expected = 1 + len(technique.needs)
         assert 1 <= len(added) <= expected
+
+
+def test_rounding_is_repeated_from_its_own_rung_on() -> None:
+    rungs = [rung for rung in ladder_for(load_target("pow2-npu"), True) if rung.kind == "cumulative"]
+    order = [rung.technique for rung in rungs]
+    for rung in rungs[order.index("scales-on-data") :]:
+        repeats = order.index(rung.technique) >= order.index("repeat-rounding")
+        assert ("assign-scales," if repeats else "assign-scales{repeat=false},") in rung.pipeline
 
 
 def test_techniques_for_shifts_are_for_targets_that_shift() -> None:

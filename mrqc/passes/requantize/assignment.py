@@ -81,7 +81,10 @@ class JointAssignment:
         chosen: list[float] = []
         for index, demand in enumerate(demands):
             candidate = np.exp2([fractions[groups.fraction_group[index]] + groups.offset[index]])
-            chosen.append(float(_best_octave(demand, candidate)[1][0]))
+            scale = float(_best_octave(demand, candidate)[1][0])
+            # Logarithms have cost it the last bits.
+            is_preferred = demand.preferred is not None and math.isclose(scale, demand.preferred, rel_tol=1e-9)
+            chosen.append(demand.preferred if is_preferred and demand.preferred is not None else scale)
         return chosen
 
     def cost(self, scales: Sequence[float], demands: Sequence[Demand]) -> float:

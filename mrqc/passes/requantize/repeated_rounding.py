@@ -33,22 +33,22 @@ _SAMPLES, _PLACES = 32, 4096
 _PLACES_OF_A_WEIGHT = 8
 """How many places tell what rounding a weight does to others."""
 _RIDGE = 0.01
-_WAVES = 8
-"""Terms of a series of which the first few do for differences from a twentieth of a code on."""
+_NEAR, _WAVES = 0.1, 8
+"""Differences up to which hardly any is a whole code, and the terms of a series that do from there on."""
 
 
 def added_by_rounding(difference: float) -> float:
     """Return what rounding to one grid adds to the mean square of a normal difference, all in codes.
 
     Of numbers that differ by k + f codes, f < 1, a share f is rounded to codes k + 1 apart and the others to codes k
-    apart: that adds f (1 - f) to the square of their difference. Its mean is a Fourier series; 1/6 if differences are
-    large, as for two independent roundings.
+    apart: that adds f (1 - f) to the square of their difference. Its mean is a Fourier series, or that of |e| - e^2
+    where differences e are small; 1/6 where they are large, as for two independent roundings.
 
     Args:
         difference: Root mean square of what two numbers differ by before they are rounded.
     """
-    if difference == 0.0:
-        return 0.0
+    if difference < _NEAR:
+        return math.sqrt(2.0 / math.pi) * difference - difference**2
     waves = np.arange(1, _WAVES + 1)
     decay = np.exp(-2.0 * (math.pi * waves * difference) ** 2)
     return 1.0 / 6.0 - float((decay / (math.pi * waves) ** 2).sum())
@@ -139,7 +139,7 @@ class RepeatedRounding:
         None where differences are large already, or too little is known.
         """
         original, one = self._original.get(layer.name), self._seen.get(layer.name)
-        if original is None or one is None or not one.inside or isinstance(layer.op, nn.TransposeConv2D):
+        if original is None or one is None or not one.inside or not _is_same_layer(original, layer):
             return None
         own, scale = scale_of(original.result.type.element), scale_of(layer.statement.result.type.element)
         difference = arriving * one.power / own**2
@@ -200,6 +200,12 @@ class RepeatedRounding:
             found = _mean_square(problem, products(seen, rounded - problem.weights), limits_of(layer))
         self._changes[layer.name, ratio] = found
         return found
+
+
+def _is_same_layer(original: Statement, layer: LayerForm) -> bool:
+    """Whether a statement of the original is the layer itself, and not what a pass has folded into it."""
+    op = original.op
+    return isinstance(op, nn.Conv2D | nn.FullyConnected) and op.weight.type.shape == layer.op.weight.type.shape
 
 
 def _mean_square(problem: Problem, changes: Single, limits: tuple[float, float]) -> float:
