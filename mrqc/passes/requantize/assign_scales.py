@@ -57,8 +57,8 @@ class AssignScales(CalibratedPass):
         ranges = {value.name: range_ for value, range_ in activation_ranges(teacher.module).items()}
         own = {value.name: value.type.element for value in teacher.module.graph.values()}
         seen: Mapping[str, Distribution] = distributions(teacher) if self.samples else {}
-        is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
         plan = ActivationPlan.of(module, self.target, ranges, own, seen=seen)
+        is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
         if not is_joint:
             is_min_max = self.method == "min-max"
             scales = plan.least_scales() if is_min_max else plan.scales_of_least_error(own)

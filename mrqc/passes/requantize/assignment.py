@@ -82,9 +82,10 @@ class JointAssignment:
         for index, demand in enumerate(demands):
             candidate = np.exp2([fractions[groups.fraction_group[index]] + groups.offset[index]])
             scale = float(_best_octave(demand, candidate)[1][0])
-            # Logarithms have cost it the last bits.
-            is_preferred = demand.preferred is not None and math.isclose(scale, demand.preferred, rel_tol=1e-9)
-            chosen.append(demand.preferred if is_preferred and demand.preferred is not None else scale)
+            if demand.preferred is not None and math.isclose(scale, demand.preferred, rel_tol=1e-9):
+                # Logarithms have cost it the last bits.
+                scale = demand.preferred
+            chosen.append(scale)
         return chosen
 
     def cost(self, scales: Sequence[float], demands: Sequence[Demand]) -> float:

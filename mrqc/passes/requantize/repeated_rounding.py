@@ -23,16 +23,16 @@ from mrqc.passes.requantize.distribution import Distribution, distributions
 from mrqc.passes.requantize.form import Layer, LayerForm, layers_of, limits_of, scale_of
 from mrqc.passes.requantize.least_squares import choices, solve
 from mrqc.passes.requantize.places import Positions, Single, patches, products
-from mrqc.passes.requantize.second_moments import Problem, off_grid
+from mrqc.passes.requantize.second_moments import PLACES_OF_A_WEIGHT, Problem, off_grid
 from mrqc.passes.requantize.weight_scales import shift_scales
 from mrqc.targets import Target
 
 _FAR = 0.35
 """Root mean square, in codes, of differences from which on repeating them is too rare to be looked at."""
 _SAMPLES, _PLACES = 32, 4096
-_PLACES_OF_A_WEIGHT = 8
-"""How many places tell what rounding a weight does to others."""
+"""What is looked at, of the calibration samples and in each layer."""
 _RIDGE = 0.01
+"""As closed-form rounding has it."""
 _NEAR, _WAVES = 0.1, 8
 """Differences up to which hardly any is a whole code, and the terms of a series that do from there on."""
 
@@ -168,7 +168,7 @@ class RepeatedRounding:
             reals = self._reals(source)
             places = Positions.spread((len(reals), *original.result.type.shape[1:]), _PLACES)
             seen = patches(cast(Layer, original.op), reals, places)
-            self._patches[name] = seen if len(seen) >= _PLACES_OF_A_WEIGHT * seen.shape[2] else None
+            self._patches[name] = seen if len(seen) >= PLACES_OF_A_WEIGHT * seen.shape[2] else None
         return self._patches[name]
 
     def _reals(self, source: Value) -> Single:

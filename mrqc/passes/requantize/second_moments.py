@@ -22,7 +22,7 @@ _SATURATED = 1e-3
 """How much a sum counts that the clamp hides."""
 _WEIGHTS = 512
 """How many weights a channel may have for second moments of its own: their cost grows with the square and more."""
-_PLACES_OF_A_WEIGHT = 8
+PLACES_OF_A_WEIGHT = 8
 """How many places these need for each weight: a channel whose clamp hides most of them would learn those by heart."""
 
 
@@ -78,7 +78,7 @@ class Problem:
     def shared(self) -> bool:
         """Whether all channels of a group have the same second moments, those of all places."""
         places, _, count = self.patches.shape
-        return self.active is None or count > _WEIGHTS or places < _PLACES_OF_A_WEIGHT * count
+        return self.active is None or count > _WEIGHTS or places < PLACES_OF_A_WEIGHT * count
 
     def nearest(self, factor: float = 1.0) -> Real:
         """Return the codes nearest to the real weights, at scales ``factor`` times as large."""
