@@ -15,9 +15,10 @@ from mrqc.numerics import Convolution
 from mrqc.ops import nn
 from mrqc.passes.requantize import second_moments
 from mrqc.passes.requantize.closest_codes import descend
-from mrqc.passes.requantize.least_squares import solve
+from mrqc.passes.requantize.least_squares import choices, solve
 from mrqc.passes.requantize.places import Positions, patches, products
 from mrqc.passes.requantize.second_moments import Problem, systems
+from mrqc.targets import load_target
 
 
 def error(codes: np.ndarray, wanted: np.ndarray, moments: np.ndarray) -> np.ndarray:
@@ -113,6 +114,20 @@ def test_channels_have_second_moments_of_their_own_where_enough_places_were_seen
     alike = replace(problem, active=None)
     for one, other in zip(systems(problem, np.arange(6)), systems(alike, np.arange(6)), strict=shared):
         assert (np.array_equal(one.moments, other.moments) and np.array_equal(one.mixed, other.mixed)) is shared
+
+
+def test_weights_come_back_to_the_grid_that_most_of_them_are_on() -> None:
+    generator = np.random.default_rng(6)
+    seen = generator.normal(size=(200, 1, 6)).astype(np.float32)
+    weights = generator.integers(-120, 121, (9, 6)).astype(np.float64)
+    problem = Problem(seen, products(seen, weights), None, weights, np.full(9, 1.02), 1e-3, (-127, 127))
+    channels, factors = choices(np.arange(9), 9, False, load_target("sym-npu"), 1 / 1.02)
+    found = solve(problem, channels, factors)
+    assert found.factor == 1 / 1.02
+    assert np.array_equal(found.codes, weights)
+    assert choices(np.arange(9), 9, False, load_target("sym-npu"))[1][0] == 1.0
+    assert 1 / 1.02 not in choices(np.arange(9), 9, False, load_target("pow2-npu"), 1 / 1.02)[1]
+    assert choices(np.arange(4), 9, False, load_target("sym-npu"), 1 / 1.02)[1] == (1.0,)
 
 
 def test_long_channels_share_their_second_moments() -> None:

@@ -7,6 +7,7 @@ here all channels at once, :mod:`mrqc.passes.requantize.closest_codes`; docs/req
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class Solution:
 
 
 def choices(
-    off_grid: NDArray[np.int64], channels: int, is_per_channel: bool, target: Target
+    off_grid: NDArray[np.int64], channels: int, is_per_channel: bool, target: Target, own: float = 1.0
 ) -> tuple[NDArray[np.int64], Sequence[float]]:
     """Return the channels of a layer to solve, and what their scale may be multiplied by.
 
@@ -54,12 +55,14 @@ def choices(
         channels: How many there are.
         is_per_channel: Whether each has its own scale.
         target: Its multipliers and biases.
+        own: The scale of the original's grid over that of the layer: most channels may be codes again there.
     """
     mostly_codes = len(off_grid) < _REPLACED * channels
     if mostly_codes or is_per_channel or target.bias.bits < 32:
         return off_grid, (1.0,)
-    factors = _OCTAVES if target.requantize.only_shifts else _FACTORS
-    return np.arange(channels), factors
+    if target.requantize.only_shifts:
+        return np.arange(channels), _OCTAVES
+    return np.arange(channels), _FACTORS if math.isclose(own, 1.0) else (1.0, own, *_FACTORS[1:])
 
 
 def solve(

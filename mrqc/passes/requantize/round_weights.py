@@ -104,7 +104,8 @@ class RoundWeights(CalibratedPass):
         seen = patches(layer.op, samples.real_input(), places)
         sums = self._original_sums(samples, places, weights) if self.reference == "original" else None
         problem = Problem.of(layer, seen, layer.weight_scales, self.ridge, self._limits, sums)
-        channels, factors = choices(channels, len(weights), len(layer.weight_scales) > 1, self.target)
+        own = _own_scale(samples) / float(layer.weight_scales[0])
+        channels, factors = choices(channels, len(weights), len(layer.weight_scales) > 1, self.target, own)
         learns = self.method in ("adaptive", "block")
         solution = solve(problem, channels, factors, with_real=learns)
         if learns:
@@ -123,6 +124,15 @@ class RoundWeights(CalibratedPass):
         assert samples.original is not None
         seen = patches(cast(Layer, samples.original.op), samples.real_original_input(), places)
         return products(seen, weights) + samples.layer.real_bias().astype(np.float32)
+
+
+def _own_scale(samples: LayerSamples) -> float:
+    """Return the scale of the original's weights; that of the layer's if these have several, or are no weights."""
+    op = None if samples.original is None else samples.original.op
+    quantization = op.weight.type.quantization if isinstance(op, nn.Conv2D | nn.FullyConnected) else None
+    if quantization is None or not quantization.is_per_tensor:
+        return float(samples.layer.weight_scales[0])
+    return quantization.scale
 
 
 def rounded(real: Real, element: Element, limits: tuple[int, int]) -> nn.Constant:
