@@ -242,3 +242,29 @@ def test_biases_that_grow_too_wide_are_all_named() -> None:
     narrow = Target.model_validate({**content, "bias": {**content["bias"], "bits": 12}})
     with pytest.raises(TargetError, match=r"wide: a bias of \d+ with zero points does not fit \(bias.bits\)"):
         AbsorbZeroPoints(narrow)(before)
+
+
+def codes_changed(module: Module) -> float:
+    """The share of codes in which hardware that knows no zero points differs from hardware that does."""
+    target = SYMMETRIC["sym-npu"]
+    content = target.model_dump()
+    knowing = Target.model_validate({**content, "activation": {**content["activation"], "symmetric": False}})
+    absorb, before = until_absorbed(module, target)
+    inputs = random_inputs(before, 256)
+    expected = Program(LowerToInt(knowing)(before)).run(inputs)["y"].astype(np.int64)
+    found = Program(LowerToInt(target)(absorb(before))).run(inputs)["y"].astype(np.int64)
+    return float((expected != found).mean())
+
+
+def test_multipliers_make_up_for_what_biases_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight small weights a channel: a code of the accumulator is a good part of one of the result."""
+    net = Network()
+    x = net.input((1, 4, 4, 8), 0.02, 128)
+    hidden = net.conv(x, weights((8, 1, 1, 8), 3, low=-6, high=6), i8(0.05), u8(6 / 255, 0), name="hidden")
+    y = net.conv(hidden, np.eye(8, dtype=np.int64).reshape(8, 1, 1, 8), i8(1.0), u8(6 / 255, 0), name="same")
+    module = net.finish(y)
+    changed = codes_changed(module)
+    monkeypatch.setattr("mrqc.passes.requantize.absorb_zero_points._SPREAD", 1e9)
+    without = codes_changed(module)
+    assert without > 0.005
+    assert changed < 0.5 * without

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from networks import Network, i8, weights
 
+import mrqc
 from mrqc.calibration import CalibrationSamples, Teacher
 from mrqc.errors import TargetError
-from mrqc.ir import Module, Op, Statement, Value
+from mrqc.ir import DType, Element, Module, Op, Statement, Value
 from mrqc.ops import nn
-from mrqc.passes.requantize.activations import activation_ranges
+from mrqc.passes.requantize.activations import ActivationRange, activation_ranges
 from mrqc.passes.requantize.assign_scales import AssignScales
 from mrqc.passes.requantize.demand import Demand
-from mrqc.passes.requantize.distribution import distributions
+from mrqc.passes.requantize.distribution import Distribution, distributions
 from mrqc.passes.requantize.form import scale_of
 from mrqc.passes.requantize.plan import ActivationPlan
-from mrqc.passes.requantize.storage import Zero
+from mrqc.passes.requantize.storage import Storage, Zero
 from mrqc.passes.requantize.symmetrize import Symmetrize
-from mrqc.targets import load_target
+from mrqc.passes.requantize.zero_points import offset_of
+from mrqc.targets import Target, load_target
 from mrqc.testing import nn_modules
 
-POW2 = load_target("pow2-npu")
+POW2, FREE = load_target("pow2-npu"), load_target("sym-npu")
 
 
-def plan_of(module: Module, samples: CalibrationSamples | None = None) -> ActivationPlan:
+def elements_of(module: Module) -> dict[str, Element]:
+    return {value.name: value.type.element for value in module.graph.values()}
+
+
+def plan_of(module: Module, samples: CalibrationSamples | None = None, target: Target = POW2) -> ActivationPlan:
     ranges = {value.name: range_ for value, range_ in activation_ranges(module).items()}
-    own = {value.name: value.type.element for value in module.graph.values()}
     seen = {} if samples is None else distributions(Teacher(module, samples))
-    return ActivationPlan.of(Symmetrize(POW2)(module), POW2, ranges, own, seen=seen)
+    return ActivationPlan.of(Symmetrize(target)(module), target, ranges, elements_of(module), seen=seen)
 
 
 def assert_offsets_follow(plan: ActivationPlan, scales: list[float]) -> None:
@@ -135,3 +142,58 @@ def test_joint_scales_are_at_the_offsets_that_were_found() -> None:
     coarser = max(scale_of(operand.type.element) for operand in addition.op.operands)
     assert total == pytest.approx(offset(addition.result), abs=0.51 * coarser)
     assert any(offset(operand) for operand in addition.op.operands)
+
+
+@given(nn_modules(layers=(nn.Conv2D, nn.Add, nn.Sub, nn.Mean, nn.AveragePool2D, nn.FullyConnected)))
+def test_free_scales_have_offsets_that_follow_and_cost_no_more(module: Module) -> None:
+    own = elements_of(module)
+    plan = plan_of(module, CalibrationSamples.synthetic(module, 4), FREE)
+    begun, before = plan.scales_of_least_error(own), plan
+    found, scales = plan.searched_freely(own)
+    for demand, scale in zip(found.demands, scales, strict=True):
+        assert demand.storage.minimum <= demand.storage.zero_point(demand.range, scale) <= demand.storage.maximum
+    if cost(before.offsets.of_scales(before.demands, begun), begun) < math.inf:
+        assert_offsets_follow(found, scales)
+
+
+def test_a_sum_and_its_operands_stay_on_the_grids_of_the_original(assets: Path) -> None:
+    """Each addition of resnet8 leaves one operand an offset that is a whole number of its codes, or nearly."""
+    module = mrqc.load(assets / "models" / "resnet8_s8.tflite")
+    samples = CalibrationSamples.open(assets / "data" / "cifar10" / "calib.npz", module)
+    own, plan = elements_of(module), plan_of(module, samples, FREE)
+    found, scales = plan.searched_freely(own)
+    elements = found.elements(scales)
+    additions = [s for s in plan.module.graph.statements if isinstance(s.op, nn.Add)]
+    assert len(additions) == 3
+    for addition in additions:
+        for value in (*addition.op.operands, addition.result):
+            assert scale_of(elements[value.name]) == pytest.approx(scale_of(own[value.name]), rel=1e-9)
+        offsets = {value: offset_of(elements[value.name]) for value in (*addition.op.operands, addition.result)}
+        missing = offsets[addition.result] - sum(offsets[value] for value in addition.op.operands)
+        free = plan.offsets.balancing[addition.result.name]
+        assert abs(missing) / scale_of(elements[free.name]) < 0.1
+
+
+VALUES = np.random.default_rng(0).uniform(-1000.0, 1000.0, 20_000)
+
+
+def added_noise(scale: float, fraction: float) -> tuple[float, float]:
+    """What a group is said to lose whose original has scale 1, and the error of values rounded on both grids."""
+    storage = Storage(DType.I16, -32768, 32767, Zero.CENTRED)
+    seen = Distribution(np.array([0.0]), np.array([1.0]), 1.0, 1.0)
+    demand = Demand(ActivationRange(-1000.0, 1000.0), storage, seen=(seen,), own=(1.0,))
+    rounded = (np.rint(VALUES / scale + fraction) - fraction) * scale
+    said = float(demand.costs_with(np.array([scale]), np.array([0.0]), fraction)[0])
+    return said, float(((rounded - np.rint(VALUES)) ** 2).mean())
+
+
+@given(st.floats(-0.5, 0.5))
+def test_on_the_same_grid_noise_is_what_lies_a_fraction_beside(fraction: float) -> None:
+    said, measured = added_noise(1.0, fraction)
+    assert said == pytest.approx(measured, abs=0.01)
+
+
+@pytest.mark.parametrize("scale", [math.sqrt(0.1), math.sqrt(0.7), math.sqrt(2.0), math.pi])
+def test_on_another_grid_noise_is_that_of_both(scale: float) -> None:
+    said, measured = added_noise(scale, 0.0)
+    assert said == pytest.approx(measured, rel=0.03)

@@ -17,9 +17,12 @@ from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
 from mrqc.ir.types import Element
 from mrqc.ops import nn
 from mrqc.passes.definition import Exactness, Pass
-from mrqc.passes.requantize.form import Layer, host_results, real_constant
+from mrqc.passes.requantize.form import Layer, Real, constant_of, host_results, real_constant, scale_of
 from mrqc.passes.requantize.zero_points import Addition, absorption, balance, offset_of, passes
 from mrqc.targets import Target
+
+_SPREAD = 32.0
+"""Root mean square of what codes differ by from that of zero, roughly."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class AbsorbZeroPoints(Pass):
 
     A tensor with scale s and zero point z is read anew as the tensor plus ``s z``. The layer that makes it adds ``s z``
     to its bias; the layers that use it, which have no padding, take ``s z`` times the sum of a channel's weights from
-    theirs. With shifts as multipliers both are whole numbers (docs/requantization.md equation 11).
+    theirs. With shifts as multipliers both are whole numbers (docs/requantization.md equation 11); other multipliers
+    make up for most of what the bias rounds (equation 21).
 
     Attributes:
         target: Whether it is symmetric, and its bias register.
@@ -111,13 +115,14 @@ class _Absorption:
             return op
         definitions = self._module.graph.definitions
         assert old.bias is not None
-        bias = definitions[old.bias]
-        weights = real_constant(definitions[old.weight])
+        bias, weight = definitions[old.bias], definitions[old.weight]
+        weights = real_constant(weight)
         sums = weights.reshape(len(weights), -1).sum(axis=1)
-        real = real_constant(bias) - before * sums + after
         element = bias.result.type.element
         assert element.quantization is not None
-        codes = np.rint(real / np.asarray(element.quantization.scales))
+        units = np.asarray(element.quantization.scales)
+        real = (real_constant(bias) - before * sums + after) / units
+        codes = np.rint(real)
         if np.abs(codes).max() >= 1 << (self._target.bias.bits - 1):
             self._findings.append(
                 Diagnostic(
@@ -127,9 +132,36 @@ class _Absorption:
                 )
             )
             return op
+        stretch = self._stretch((codes - real) * units, statement, weight)
+        if stretch is not None:
+            element = _stretched(element, stretch)
+            kernel = nn.Constant(constant_of(weight), _stretched(weight.result.type.element, stretch))
+            op = replace(op, weight=self._builder.emit(kernel, weight.location, f"{old.weight.name}_stretched"))
         constant = nn.Constant(Data.of(codes.astype(np.int64), element.dtype), element)
         value = self._builder.emit(constant, bias.location, f"{old.bias.name}_absorbed")
         return replace(op, bias=value, clamp=(op.clamp[0] + after, op.clamp[1] + after))
+
+    def _stretch(self, rounded: Real, statement: Statement, weight: Statement) -> Real | None:
+        """Return by what factor a layer's multipliers make up for what its bias rounds; None where they cannot.
+
+        Codes that are ``a`` too high are ``a + t (c + a)`` too high behind a multiplier that is ``1 + t`` times what it
+        was. Their second moment is least at t = -a E[c] / E[c^2], and most codes lie near that of zero
+        (docs/requantization.md equation 21).
+
+        Args:
+            rounded: How much each channel's real bias has been rounded up, ``[O]``.
+            statement: The layer.
+            weight: The constant of its weights.
+        """
+        offset, scale = self._offsets[statement.result], scale_of(statement.result.type.element)
+        quantization = weight.result.type.quantization
+        if not offset or self._target.requantize.only_shifts or quantization is None:
+            return None
+        if len(self._module.graph.uses[weight.result]) > 1:
+            return None
+        too_high = rounded / scale if len(quantization.scales) > 1 else np.array([rounded.mean() / scale])
+        centre = offset / scale
+        return 1.0 - too_high * centre / (centre**2 + _SPREAD**2)
 
 
 def _offsets(module: Module) -> dict[Value, float]:
@@ -164,6 +196,13 @@ def _without_zero_point(value: Value) -> Element:
     if quantization is None or not quantization.is_per_tensor:
         return value.type.element
     return Element.per_tensor(value.type.dtype, quantization.scale)
+
+
+def _stretched(element: Element, factors: Real) -> Element:
+    """Return an element at other scales."""
+    assert element.quantization is not None
+    scales = np.asarray(element.quantization.scales) * factors
+    return replace(element, quantization=replace(element.quantization, scales=tuple(scales.tolist())))
 
 
 def _shifted(op: Op, offset: float) -> Op:

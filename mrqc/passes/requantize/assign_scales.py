@@ -60,8 +60,10 @@ class AssignScales(CalibratedPass):
         plan = ActivationPlan.of(module, self.target, ranges, own, seen=seen)
         is_joint = self.method == "joint" or (self.method == "auto" and self.target.requantize.only_shifts)
         if not is_joint:
-            is_min_max = self.method == "min-max"
-            scales = plan.least_scales() if is_min_max else plan.scales_of_least_error(own)
+            if self.method == "min-max":
+                return edited(module, Edits(plan.elements(plan.least_scales())))
+            # Without samples nothing tells how much of its range a tensor needs, and what a mean takes of it.
+            plan, scales = plan.searched_freely(own) if seen else (plan, plan.scales_of_least_error(own))
             return edited(module, Edits(plan.elements(scales)))
         contractions = [
             Contraction(

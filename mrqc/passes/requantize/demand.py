@@ -24,6 +24,7 @@ class Demand:
         required: Whether no other than the preferred scale will do.
         power_of_two: Whether no label can be put on its codes but the scale itself, and that is a power of two.
         seen: What values its members take, as far as there are data.
+        own: The scales that its members have in the original, if their rounding may be repeated.
     """
 
     range: ActivationRange
@@ -32,6 +33,7 @@ class Demand:
     required: bool = False
     power_of_two: bool = False
     seen: tuple[Distribution, ...] = ()
+    own: tuple[float, ...] = ()
 
     def costs(self, scales: Real, *, rounded: bool = True) -> Real:
         """Return what its members lose at each of ``scales``: noise over signal power, infinite where zero is lost."""
@@ -41,14 +43,36 @@ class Demand:
             losses = self.storage.costs(self.range, scales, rounded=rounded)
         return np.where(self.storage.has_zero(scales), losses, np.inf)
 
-    def costs_with(self, scales: Real, zeros: Real) -> Real:
-        """Return the same with given zero points, infinite where one is no code; arrays of one shape."""
-        losses = (
-            self._errors(scales, zeros, rounded=True) if self.seen else self.storage.costs(self.range, scales, zeros)
-        )
+    def costs_with(self, scales: Real, zeros: Real, fractions: Real | float = 0.0) -> Real:
+        """Return the same with given zero points, infinite where one is no code; arrays of one shape.
+
+        Args:
+            scales: The candidates.
+            zeros: The code of zero at each.
+            fractions: How much further zero really lies, in codes.
+        """
+        rounded = self._noise(scales, fractions)
+        if self.seen:
+            losses = self._errors(scales, zeros, rounded)
+        else:
+            losses = self.storage.costs(self.range, scales, zeros, rounded=rounded)
         return np.where(self.storage.holds_zeros(zeros), losses, np.inf)
 
-    def _errors(self, scales: Real, zeros: Real, rounded: bool) -> Real:
+    def _noise(self, scales: Real, fractions: Real | float) -> Real:
+        """Return the mean square of what rounding changes, over that of rounding real numbers, ``s^2 / 12``.
+
+        The original rounds too. On its grid the same codes come out; where zero lies a fraction f of a code beside a
+        code, codes that differ make f (1 - f) (docs/requantization.md equation 20).
+        """
+        if not self.own:
+            return np.ones_like(scales)
+        ratios = scales[..., None] / np.array(self.own)
+        nearest = np.take_along_axis(ratios, np.abs(np.log(ratios)).argmin(axis=-1)[..., None], axis=-1)[..., 0]
+        beside = np.abs(fractions)
+        repeated = np.isclose(nearest, 1.0, rtol=1e-9, atol=0.0)
+        return np.where(repeated, 12.0 * beside * (1.0 - beside), 1.0 + nearest**-2)
+
+    def _errors(self, scales: Real, zeros: Real, rounded: Real | bool) -> Real:
         low, high = self.storage.interval(scales, zeros)
         return sum((one.errors(scales, low, high, rounded=rounded) for one in self.seen), np.zeros(())) / len(self.seen)
 

@@ -1,7 +1,7 @@
-"""Zero points of tensors that additions and means meet, chosen together with the octaves of their scales.
+"""Zero points of tensors that additions and means meet, chosen together with their scales.
 
 Where a sum, an operand and a mean have their codes is one question: what one of them shifts, another one has to take.
-Fractions of octaves stay as they are, so that every multiplier stays a power of two.
+Where multipliers are powers of two, fractions of octaves stay as they are, so that every multiplier stays one.
 """
 
 from __future__ import annotations
@@ -20,25 +20,33 @@ _OCTAVES = np.exp2(np.arange(-2, 3))
 """What a scale may be multiplied by."""
 _ZEROS = 17
 """How many zero points are tried, evenly over the codes, besides those at which a range lies in their middle."""
-_WORTHWHILE = 64.0
-"""What a group may lose for the sake of others, over what it loses now: three octaves."""
+_BESIDE = np.arange(-4.0, 5.0)
+"""Zero points that are tried beside the present one and the middle, on the original's grid."""
 _SWEEPS = 6
 
 
 class OffsetSearch:
     """Coordinate descent over the groups that decide about offsets; the others follow."""
 
-    def __init__(self, offsets: Offsets, demands: Sequence[Demand], scales: Sequence[float]) -> None:
+    def __init__(
+        self,
+        offsets: Offsets,
+        demands: Sequence[Demand],
+        scales: Sequence[float],
+        others: Sequence[Real] | None = None,
+    ) -> None:
         """Begin with each zero point where its group likes it.
 
         Args:
             offsets: How offsets depend on each other.
             demands: Of all groups, before anything fixes their offsets.
             scales: Of all groups.
+            others: Scales that each group may have instead; without them octaves of the present ones.
         """
         self._offsets = offsets
         self._demands = demands
         self._scales = list(scales)
+        self._others = others
         self._zeros = [demand.storage.zero_point(demand.range, s) for demand, s in zip(demands, scales, strict=True)]
         self._dependent = {group for group in offsets.dependent() if demands[group].storage.zero is Zero.CENTRED}
         self._deciding = sorted(
@@ -65,7 +73,8 @@ class OffsetSearch:
 
     def _move(self, groups: tuple[int, ...]) -> bool:
         """Take the best scales and zero points of a group or two; return whether these are others."""
-        choices = [self._choices(group) for group in groups]
+        bound = self._present_cost(groups)
+        choices = [self._choices(group, bound) for group in groups]
         picked = np.meshgrid(*(np.arange(len(costs)) for _, _, costs in choices), indexing="ij")
         offsets = self._present_offsets()
         total = np.zeros(picked[0].size)
@@ -85,28 +94,44 @@ class OffsetSearch:
             self._scales[group], self._zeros[group] = float(scales[index]), int(zeros[index])
         return True
 
-    def _choices(self, group: int) -> tuple[Real, Real, Real]:
+    def _present_cost(self, groups: tuple[int, ...]) -> float:
+        """Return what groups and all that follow from them cost now: more than that none may cost by itself."""
+        followed = self._offsets.followed(self._present_offsets())
+        total = sum(float(self._best(group, followed[group])[0][0]) for group in self._dependent)
+        for group in groups:
+            scale, zero = np.array([self._scales[group]]), np.array([float(self._zeros[group])])
+            total += float(self._demands[group].costs_with(scale, zero)[0])
+        return total
+
+    def _choices(self, group: int, bound: float) -> tuple[Real, Real, Real]:
         """Return scales and zero points that a group could have, with what they cost: the present ones first."""
-        demand, storage, present = self._demands[group], self._demands[group].storage, self._scales[group]
-        scales = present * _OCTAVES
+        demand, storage, present = self._demands[group], self._demands[group].storage, self._zeros[group]
+        scales = self._scales_of(group)
         grid = np.rint(np.linspace(storage.minimum, storage.maximum, _ZEROS))
         ideal = storage.zero_points(demand.range, scales)
         zeros = np.unique(np.concatenate([ideal, grid, [0.0]]))
+        if demand.own:
+            zeros = np.union1d(zeros, np.add.outer([present, *ideal[: len(demand.own)]], _BESIDE))
         scales, zeros = (each.ravel() for each in np.meshgrid(scales, zeros))
-        scales, zeros = np.append(present, scales), np.append(self._zeros[group], zeros)
+        scales, zeros = np.append(self._scales[group], scales), np.append(present, zeros)
         costs = demand.costs_with(scales, zeros)
-        useful = np.isfinite(costs) & (costs <= _WORTHWHILE * costs[0])
+        useful = np.isfinite(costs) & (costs <= bound)
         useful[0] = True
         return scales[useful], zeros[useful], costs[useful]
+
+    def _scales_of(self, group: int) -> Real:
+        return self._scales[group] * _OCTAVES if self._others is None else self._others[group]
 
     def _present_offsets(self) -> list[Real]:
         return [np.array([s * z], np.float64) for s, z in zip(self._scales, self._zeros, strict=True)]
 
     def _best(self, group: int, offsets: Real) -> tuple[Real, Real]:
         """Return the least cost of a dependent group at each of ``offsets``, and the scale that has it."""
-        demand = self._demands[group]
-        scales = self._scales[group] * np.broadcast_to(_OCTAVES, (len(offsets), len(_OCTAVES)))
-        costs = demand.costs_with(scales, np.rint(offsets[:, None] / scales))
+        demand, options = self._demands[group], self._scales_of(group)
+        scales = np.broadcast_to(options, (len(offsets), len(options)))
+        wanted = offsets[:, None] / scales
+        zeros = np.rint(wanted)
+        costs = demand.costs_with(scales, zeros, wanted - zeros)
         best = np.argmin(costs, axis=1)
         rows = np.arange(len(offsets))
         return costs[rows, best], scales[rows, best]

@@ -29,6 +29,8 @@ from mrqc.targets import Target
 
 _SHRINKING = np.exp2(-np.arange(0, 65) / 32)
 """Scales that are tried, from the one that clips nothing down by two octaves."""
+_STRETCHED = np.exp2(np.arange(-4, 17) / 4)
+"""Scales that are tried where offsets may not be what a group likes, over the least one that clips nothing."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,23 @@ class ActivationPlan:
         demands, moved = OffsetSearch(self.offsets, self.free, scales).run()
         return replace(self, demands=demands), moved
 
+    def searched_freely(self, own: Mapping[str, Element]) -> tuple[ActivationPlan, list[float]]:
+        """Return the plan with zero points where additions and means meet, and scales of least error.
+
+        Multipliers are free, so groups share nothing but these zero points. On the grid that a tensor has in the
+        original its rounding is repeated, as far as what others leave it is a whole code.
+        """
+        free = [replace(demand, own=self._own_scales(group, own)) for group, demand in enumerate(self.free)]
+        options = [np.array([*demand.own, *(demand.storage.least_scale(demand.range) * _STRETCHED)]) for demand in free]
+        first = replace(self, demands=free).scales_of_least_error(own)
+        demands, scales = OffsetSearch(self.offsets, free, first, options).run()
+        return replace(self, demands=demands), scales
+
+    def _own_scales(self, group: int, own: Mapping[str, Element]) -> tuple[float, ...]:
+        """Return the scales that members of a group have in the original."""
+        scales = (_scale_of(own.get(value.name)) for value in self.groups.members[group])
+        return tuple(sorted({scale for scale in scales if scale is not None}))
+
     def is_centred(self, value: Value) -> bool:
         """Whether a zero point of an activation would be absorbed."""
         return self.demands[self.groups.group_of[value]].storage.zero is Zero.CENTRED
@@ -141,11 +160,11 @@ class ActivationPlan:
         that by a few codes, clipping these costs less than a coarser grid (docs/requantization.md equation 7).
         """
         found: list[float] = []
-        for demand, members in zip(self.demands, self.groups.members, strict=True):
+        for group, demand in enumerate(self.demands):
             if demand.required or demand.least_scale == demand.preferred:
                 found.append(demand.least_scale)
                 continue
-            kept = sorted({scale for value in members if (scale := _scale_of(own.get(value.name))) is not None})
+            kept = self._own_scales(group, own)
             others = demand.least_scale * _SHRINKING
             options = np.array([*kept, *others])
             costs = np.concatenate([demand.costs(np.array(kept), rounded=False), demand.costs(others)])

@@ -107,7 +107,9 @@ class Storage:
             return self.minimum - 1 <= low and high <= self.maximum + 1
         return high - low <= self.maximum - self.minimum
 
-    def costs(self, range_: ActivationRange, scales: Real, zeros: Real | None = None, *, rounded: bool = True) -> Real:
+    def costs(
+        self, range_: ActivationRange, scales: Real, zeros: Real | None = None, *, rounded: Real | bool = True
+    ) -> Real:
         """Return the cost of each of ``scales``: rounding noise over signal power, and a price for clipped range.
 
         One-sided ranges (ReLU) are taken to have their power at a sixth of the range and clip hard, because a clamp
@@ -117,7 +119,7 @@ class Storage:
             range_: What is to be stored.
             scales: The candidates.
             zeros: The zero point of each, if not what the storage has at it.
-            rounded: Whether values are rounded, and not codes of the same grid already.
+            rounded: A factor of the rounding noise: 0 for values that are codes of the same grid already.
         """
         one_sided = range_.low >= 0 or range_.high <= 0
         reach = max(range_.high, -range_.low) or 1.0
