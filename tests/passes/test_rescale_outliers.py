@@ -10,11 +10,11 @@ from mrqc.backends.reference import ReferenceProgram
 from mrqc.backends.simulator import Program
 from mrqc.calibration import CalibrationSamples, Teacher
 from mrqc.errors import TargetError
-from mrqc.ir import Module
+from mrqc.ir import Element, Module
 from mrqc.ops import nn
 from mrqc.passes import CalibratedPass, RescaleOutliers, Symmetrize, parse_pipeline, run_pipeline
 from mrqc.passes.bit_check import random_inputs
-from mrqc.passes.requantize.form import layers_of
+from mrqc.passes.requantize.form import Edits, edited, layers_of
 from mrqc.passes.requantize.scale_weights import CorrectWeights
 from mrqc.targets import load_target
 from mrqc.testing import nn_modules
@@ -24,7 +24,7 @@ CENTRE = 5
 """The channel whose kernel is next to nothing but its centre, which does not fit."""
 
 
-def depthwise_network(scale: float = 0.02, *, bias: int = 0, front_bias: int = 3000) -> Module:
+def depthwise_network(scale: float = 0.02, *, bias: int = 0, front_bias: int = 3000, centre: int = 180) -> Module:
     """A layer, a depthwise one with a weight of 160 steps, beyond 127, in one channel, and a layer behind."""
     net = Network()
     x = net.input((1, 6, 6, 4), 2.0**-6, 128)
@@ -38,7 +38,7 @@ def depthwise_network(scale: float = 0.02, *, bias: int = 0, front_bias: int = 3
         name="a",
     )
     codes = weights((8, 3, 3, 1), 2, low=-4, high=4) + 20
-    codes[CENTRE, 1, 1, 0] = 180
+    codes[CENTRE, 1, 1, 0] = centre
     b = net.conv(
         a,
         codes,
@@ -97,6 +97,26 @@ def test_a_channel_at_its_clamp_stays() -> None:
     before, after, teacher = before_and_after(module, samples_of(module))
     assert cut_off(before) == cut_off(after) == [0, 1, 0]
     assert not teacher.scaled
+
+
+def least_outlier(stretched: float) -> int:
+    """The least code in the middle of a kernel for whose sake the channel is halved, if the result has other codes."""
+    for centre in range(160, 256, 5):
+        module = depthwise_network(0.004, front_bias=60000, centre=centre)
+        teacher = Teacher(module, samples_of(module))
+        before = CorrectWeights(TARGET)(Symmetrize(TARGET)(module))
+        _, depthwise, _ = layers_of(before)
+        assert depthwise.op.element.quantization is not None
+        scale, zero_point = depthwise.output_scale * stretched, depthwise.op.element.quantization.zero_point
+        other = Element.per_tensor(depthwise.op.element.dtype, scale, zero_point)
+        RescaleOutliers(TARGET).run(edited(before, Edits({depthwise.name: other})), teacher)
+        if depthwise.name in teacher.scaled:
+            return centre
+    raise AssertionError("no outlier is worth it")
+
+
+def test_a_channel_that_repeats_the_original_rounding_is_halved_for_more() -> None:
+    assert least_outlier(1.0) > least_outlier(1.001)
 
 
 def test_nothing_is_done_without_samples_and_where_channels_have_their_own_scales() -> None:

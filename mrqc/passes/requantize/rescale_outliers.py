@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -75,8 +76,16 @@ class RescaleOutliers(CalibratedPass):
         shrinks = ~grows & ~room.saturated & (down > 0) & (down <= _MOST_OCTAVES)
         shrinks &= columns_ * np.exp2(down) <= 1.0
         noise = pair.first.output_scale**2 / 12.0 / np.maximum(statistics.variance, 1e-30)
-        shrinks &= first.lost_rows > np.maximum(LEAST_LOSS, _SPREAD * (np.exp2(2.0 * down) - 1.0) * noise)
+        # Codes on the original's grid repeat its rounding; coarser ones add theirs to that.
+        before = -1.0 if _is_on_grid(pair, statistics) else 1.0
+        shrinks &= first.lost_rows > np.maximum(LEAST_LOSS, _SPREAD * (np.exp2(2.0 * down) - before) * noise)
         return np.where(grows, up, 0.0) - np.where(shrinks, down, 0.0)
+
+
+def _is_on_grid(pair: ChannelPair, statistics: ValueStatistics) -> bool:
+    """Whether the activation between the layers of a pair has the scale that it has in the original."""
+    own = statistics.type.quantization
+    return own is not None and own.is_per_tensor and math.isclose(own.scale, pair.first.output_scale, rel_tol=1e-9)
 
 
 @dataclass(frozen=True)
