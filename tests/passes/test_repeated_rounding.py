@@ -188,3 +188,22 @@ def test_keyword_spotting_repeats_the_rounding_of_its_first_layers(assets: Path)
     free = AssignScales(TARGET, repeat=False).run(start, teacher)
     for index in (0, 1):
         assert scale(kept, index) == scale(module, index) != scale(free, index)
+
+
+def test_layers_in_front_of_scaled_channels_are_kept_and_none_from_there_on(assets: Path) -> None:
+    module = mrqc.load(assets / "models" / "kws_dscnn_s8.tflite")
+    samples = CalibrationSamples.open(assets / "data" / "kws" / "calib.npz", module, limit=50)
+    start = assigned(module, samples, repeat=False)
+
+    def kept(*scaled: str) -> list[str]:
+        teacher = Teacher(module, samples)
+        teacher.scaled.update(dict.fromkeys(scaled, np.full(64, 2.0)))
+        search, found = RepeatedRounding(teacher, TARGET), list[str]()
+        while (name := search.next(start, found)) is not None:
+            found.append(name)
+        return found
+
+    names = layers(module)
+    assert kept()[:2] == names[:2]
+    assert kept(names[1]) == names[:1]
+    assert kept(names[0]) == []

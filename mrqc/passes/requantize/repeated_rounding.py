@@ -87,7 +87,7 @@ class RepeatedRounding:
         """
         self._teacher = teacher.with_few(_SAMPLES)
         self._target = target
-        self._useful = teacher.is_representative and target.weight.symmetric and not teacher.scaled
+        self._useful = teacher.is_representative and target.weight.symmetric
         self._original = {statement.result.name: statement for statement in teacher.module.graph.statements}
         self._seen: Mapping[str, Distribution] = distributions(teacher) if self._useful else {}
         self._patches: dict[str, Single | None] = {}
@@ -110,6 +110,9 @@ class RepeatedRounding:
             if not operands:
                 continue
             result, arriving = statement.result, max(operands)
+            if result.name in self._teacher.scaled:
+                # Channels that have other codes than the original's repeat nothing, and nothing is known of them.
+                arriving = math.inf
             options = None if result not in layers else self._options(layers[result], arriving)
             if options is None:
                 differences[result] = arriving + self._added(statement)
