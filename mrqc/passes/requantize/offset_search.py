@@ -22,6 +22,8 @@ _ZEROS = 17
 """How many zero points are tried, evenly over the codes, besides those at which a range lies in their middle."""
 _BESIDE = np.arange(-4.0, 5.0)
 """Zero points that are tried beside the present one and the middle, on the original's grid."""
+_MOST = 256
+"""Scales and zero points of a group that are looked at, the cheapest ones: those of a pair are looked at together."""
 _SWEEPS = 6
 
 
@@ -115,8 +117,10 @@ class OffsetSearch:
         scales, zeros = (each.ravel() for each in np.meshgrid(scales, zeros))
         scales, zeros = np.append(self._scales[group], scales), np.append(present, zeros)
         costs = demand.costs_with(scales, zeros)
-        useful = np.isfinite(costs) & (costs <= bound)
-        useful[0] = True
+        others = 1 + np.flatnonzero(np.isfinite(costs[1:]) & (costs[1:] <= bound))
+        if len(others) > _MOST:
+            others = np.sort(others[np.argsort(costs[others], kind="stable")[:_MOST]])
+        useful = np.append(0, others)
         return scales[useful], zeros[useful], costs[useful]
 
     def _scales_of(self, group: int) -> Real:
