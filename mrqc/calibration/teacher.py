@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -21,12 +22,15 @@ from mrqc.calibration.synthetic import inputs_are_pictures
 from mrqc.ir.graph import Module
 from mrqc.ir.op import Value
 from mrqc.ir.text import print_module
+from mrqc.ops import nn
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 FORMAT = "1"
 """Of cached statistics: to be raised with every change of what they are or how they are computed."""
+LEAST_SAMPLES = 4
+"""Means over fewer samples are too far from those of data."""
 VERSION = importlib.metadata.version("mrqc")
 
 
@@ -64,23 +68,46 @@ class Teacher:
         self.progress = progress
         self.scaled: dict[str, NDArray[np.float64]] = {}
         self._samples = samples
+        self._has_data = samples is not None
+        self._fewer: dict[int, Teacher] = {}
         self._cache = ArrayCache.from_environment() if cache is None else cache
 
     @property
     def has_data(self) -> bool:
         """Whether the samples are the user's, not synthetic ones."""
-        return self._samples is not None
+        return self._has_data
 
     @property
     def is_representative(self) -> bool:
         """Whether means and second moments are nearly those of data; of synthetic samples only pictures have them."""
         return self.has_data or inputs_are_pictures(self.module)
 
-    def with_few(self, count: int) -> Teacher:
-        """Return a teacher of the same module with no more than ``count`` of the samples, evenly over all."""
-        teacher = Teacher(self.module, self.samples.few(count), progress=self.progress, cache=self._cache)
-        teacher.scaled = self.scaled
-        return teacher
+    def with_few(self, limit: int, values: int = 0) -> Teacher:
+        """Return a teacher of the same module with some of the samples, evenly over all, always the same one.
+
+        Args:
+            limit: How many at the most; 0 sets no limit.
+            values: How many values their activations may have: of a large model that is fewer samples, but not less
+                than 4. 0 sets no limit.
+        """
+        if not limit and not values:
+            return self
+        count = min(limit or len(self.samples), len(self.samples))
+        if values:
+            count = min(count, max(values // max(self._activation_values, 1), LEAST_SAMPLES))
+        if count == len(self.samples):
+            return self
+        if count not in self._fewer:
+            fewer = Teacher(self.module, self.samples.few(count), progress=self.progress, cache=self._cache)
+            fewer.scaled, fewer._has_data = self.scaled, self._has_data
+            self._fewer[count] = fewer
+        return self._fewer[count]
+
+    @cached_property
+    def _activation_values(self) -> int:
+        """How many values the activations of a sample have."""
+        activations = (s for s in self.module.graph.statements if not isinstance(s.op, nn.Constant))
+        return sum(math.prod(statement.result.type.shape) for statement in activations)
 
     @cached_property
     def samples(self) -> CalibrationSamples:

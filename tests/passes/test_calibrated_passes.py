@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,8 +136,7 @@ def test_nothing_is_computed_without_a_pass_that_asks(monkeypatch: pytest.Monkey
     monkeypatch.setattr(CalibrationSamples, "read", fail_on_use)
     module = residual_network()
     arrays = {value.name: np.zeros((3, *value.type.shape[1:])) for value in module.graph.inputs}
-    (left_out,) = re.findall(r",correct-biases\{.*?\}", RECIPES["fast"])
-    passes = RECIPES["fast"].replace(left_out, "")
+    passes = "symmetrize,assign-scales{samples=false},correct-weights,merge-channels,clip-weights,round-weights"
     expected = mrqc.requantize(module, "pow2-npu", passes=passes)
     assert mrqc.requantize(module, "pow2-npu", arrays, passes=passes) == expected
 
@@ -171,9 +169,24 @@ def test_a_large_model_sees_fewer_samples(values: int, looked_at: int, monkeypat
         return few(self, count)
 
     monkeypatch.setattr(CalibrationSamples, "few", counted)
-    passes = f"symmetrize,assign-scales,round-weights,correct-biases{{samples=12 values={values}}}"
+    passes = f"symmetrize,assign-scales,round-weights,correct-biases{{limit=12 values={values}}}"
     mrqc.requantize(module, "sym-npu", samples_of(module, 20), passes=passes)
     assert asked == [looked_at]
+
+
+@pytest.mark.parametrize("given_samples", [False, True])
+def test_a_teacher_of_few_samples_is_one_teacher(given_samples: bool) -> None:
+    module = residual_network()
+    teacher = Teacher(module, samples_of(module, 9) if given_samples else None)
+    few = teacher.with_few(4)
+    assert few is teacher.with_few(4)
+    assert few is not teacher.with_few(5)
+    assert teacher.with_few(0) is teacher.with_few(1000) is teacher
+    assert len(few.samples) == 4
+    # What they are does not change with their number, and what passes do to channels all have to know.
+    assert (few.has_data, few.is_representative) == (teacher.has_data, teacher.is_representative)
+    few.scaled["x"] = np.ones(1)
+    assert "x" in teacher.scaled
 
 
 def test_the_result_does_not_depend_on_the_batch(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,8 @@ class AssignScales(CalibratedPass):
         repeat: Whether the results of layers near the inputs stay on the original's grid where they are nearer to it
             then, because they mostly repeat its rounding (equation 20). Only where scales are chosen together, and
             with ``samples``.
+        limit: How many of the samples, as ``correct-biases`` has it.
+        values: Likewise.
     """
 
     name: ClassVar[str] = "assign-scales"
@@ -47,6 +49,8 @@ class AssignScales(CalibratedPass):
     method: Literal["auto", "min-max", "error", "joint"] = "auto"
     samples: bool = True
     repeat: bool = True
+    limit: int = 0
+    values: int = 0
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module at the new scales.
@@ -54,6 +58,7 @@ class AssignScales(CalibratedPass):
         Raises:
             TargetError: Ties of scales that contradict each other.
         """
+        teacher = teacher.with_few(self.limit, self.values)
         ranges = {value.name: range_ for value, range_ in activation_ranges(teacher.module).items()}
         own = {value.name: value.type.element for value in teacher.module.graph.values()}
         seen: Mapping[str, Distribution] = distributions(teacher) if self.samples else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,8 +22,6 @@ GREATEST_STEP = 1.0
 """Of a Newton step, in units of the result's range over six: 1 for a ReLU6."""
 LEAST_SLOPE = 0.05
 """Where fewer results are inside the clamp, the step is damped as if so many were."""
-LEAST_SAMPLES = 4
-"""Means over fewer samples are too far from those of data."""
 LEAST_ACTIVE = 0.002
 """Where fewer results are inside the clamp, a bias has next to no influence and is left alone."""
 
@@ -39,7 +36,7 @@ class CorrectBiases(CalibratedPass):
 
     Attributes:
         positions: How many results of a channel are looked at, over all samples.
-        samples: How many samples are looked at, evenly over all; 0 stands for all of them.
+        limit: How many samples are looked at, evenly over all; 0 stands for all of them.
         values: How many values the activations of these samples may have: a large model sees fewer of them, but not
             less than 4. 0 sets no limit.
         synthetic: Whether to do it on any synthetic samples, where no data are given. Synthetic pictures always serve;
@@ -50,7 +47,7 @@ class CorrectBiases(CalibratedPass):
     summary: ClassVar[str] = "make the mean result of every channel that of the original, behind its activation"
     exactness: ClassVar[Exactness] = "lossy"
     positions: int = 16384
-    samples: int = 0
+    limit: int = 0
     values: int = 0
     synthetic: bool = False
 
@@ -58,17 +55,8 @@ class CorrectBiases(CalibratedPass):
         """Return the module with corrected biases, real numbers."""
         if not (teacher.is_representative or self.synthetic):
             return module
-        teacher = teacher.with_few(self._count(teacher))
+        teacher = teacher.with_few(self.limit, self.values)
         return change_layers(module, teacher, "correcting biases", self.corrected)
-
-    def _count(self, teacher: Teacher) -> int:
-        """Return how many samples to look at."""
-        count = self.samples or len(teacher.samples)
-        if not self.values:
-            return count
-        activations = (s for s in teacher.module.graph.statements if not isinstance(s.op, nn.Constant))
-        values = sum(math.prod(statement.result.type.shape) for statement in activations)
-        return min(count, max(self.values // max(values, 1), LEAST_SAMPLES))
 
     def corrected(self, samples: LayerSamples) -> Mapping[str, nn.Constant]:
         """Return the new bias of a layer."""

@@ -51,28 +51,39 @@ class Demand:
             zeros: The code of zero at each.
             fractions: How much further zero really lies, in codes.
         """
-        rounded = self._noise(scales, fractions)
+        return self.cut_off(scales, zeros) + self.noise(scales, fractions)
+
+    def cut_off(self, scales: Real, zeros: Real) -> Real:
+        """Return the part of that which lies outside the codes, and not between them."""
         if self.seen:
-            losses = self._errors(scales, zeros, rounded)
+            losses = self._errors(scales, zeros, rounded=False)
         else:
-            losses = self.storage.costs(self.range, scales, zeros, rounded=rounded)
+            losses = self.storage.costs(self.range, scales, zeros, rounded=False)
         return np.where(self.storage.holds_zeros(zeros), losses, np.inf)
 
-    def _noise(self, scales: Real, fractions: Real | float) -> Real:
-        """Return the mean square of what rounding changes, over that of rounding real numbers, ``s^2 / 12``.
+    def noise(self, scales: Real, fractions: Real | float) -> Real:
+        """Return the part that rounding makes: that of real numbers, or what it makes more than the original's own.
 
         The original rounds too. On its grid the same codes come out; where zero lies a fraction f of a code beside a
         code, codes that differ make f (1 - f) (docs/requantization.md equation 20).
         """
+        rounded = scales**2 / 12.0 * self._of_a_square
         if not self.own:
-            return np.ones_like(scales)
+            return rounded
         ratios = scales[..., None] / np.array(self.own)
         nearest = np.take_along_axis(ratios, np.abs(np.log(ratios)).argmin(axis=-1)[..., None], axis=-1)[..., 0]
         beside = np.abs(fractions)
         repeated = np.isclose(nearest, 1.0, rtol=1e-9, atol=0.0)
-        return np.where(repeated, 12.0 * beside * (1.0 - beside), 1.0 + nearest**-2)
+        return rounded * np.where(repeated, 12.0 * beside * (1.0 - beside), 1.0 + nearest**-2)
 
-    def _errors(self, scales: Real, zeros: Real, rounded: Real | bool) -> Real:
+    @property
+    def _of_a_square(self) -> float:
+        """What a mean square of 1 of rounding noise costs."""
+        if not self.seen:
+            return 1.0 / self.storage.deviation(self.range) ** 2
+        return sum(one.inside / one.power for one in self.seen) / len(self.seen)
+
+    def _errors(self, scales: Real, zeros: Real, rounded: bool) -> Real:
         low, high = self.storage.interval(scales, zeros)
         return sum((one.errors(scales, low, high, rounded=rounded) for one in self.seen), np.zeros(())) / len(self.seen)
 

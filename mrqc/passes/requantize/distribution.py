@@ -47,12 +47,11 @@ class Distribution:
             float(1.0 - _ends(histogram.counts) / histogram.total),
         )
 
-    def errors(self, scales: Real, low: Real, high: Real, *, rounded: Real | bool = True) -> Real:
+    def errors(self, scales: Real, low: Real, high: Real, *, rounded: bool = True) -> Real:
         """Return the squared error over the power at each of ``scales``, whose codes reach from ``low`` to ``high``.
 
         Rounding adds ``s^2 / 12`` where a value is not at an end of its clamp, and what lies outside is cut off
-        (docs/requantization.md equation 15). ``rounded`` is a factor of that noise: 0 for values that are codes of the
-        same grid already.
+        (docs/requantization.md equation 15). Values that are codes of the same grid already are not ``rounded``.
         """
         beyond = self._beyond(low) + self._beyond(high, above=True)
         return (rounded * self.inside * scales**2 / 12.0 + beyond) / self.power

@@ -48,6 +48,8 @@ class Equalize(CalibratedPass):
     Attributes:
         target: Nothing is done where each channel has its own scale.
         triples: Whether three layers are looked at together, after pairs were.
+        limit: How many samples are looked at, as ``correct-biases`` has it.
+        values: Likewise.
     """
 
     name: ClassVar[str] = "equalize"
@@ -55,9 +57,12 @@ class Equalize(CalibratedPass):
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
     triples: bool = True
+    limit: int = 0
+    values: int = 0
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with scaled channels; the teacher learns by how much."""
+        teacher = teacher.with_few(self.limit, self.values)
         work = ChannelPairs(module, self.target)
         rooms = [(pair, room_of(pair, teacher.statistics.get(pair.name))) for pair in work.pairs()]
         scaling = _Scaling(work, self.target, {pair.name: (pair, room) for pair, room in rooms if room is not None})

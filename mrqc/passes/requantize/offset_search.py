@@ -22,7 +22,7 @@ _ZEROS = 17
 """How many zero points are tried, evenly over the codes, besides those at which a range lies in their middle."""
 _BESIDE = np.arange(-4.0, 5.0)
 """Zero points that are tried beside the present one and the middle, on the original's grid."""
-_MOST = 256
+_MOST = 128
 """Scales and zero points of a group that are looked at, the cheapest ones: those of a pair are looked at together."""
 _SWEEPS = 6
 
@@ -49,6 +49,7 @@ class OffsetSearch:
         self._demands = demands
         self._scales = list(scales)
         self._others = others
+        self._tables: dict[tuple[int, float], Real] = {}
         self._zeros = [demand.storage.zero_point(demand.range, s) for demand, s in zip(demands, scales, strict=True)]
         self._dependent = {group for group in offsets.dependent() if demands[group].storage.zero is Zero.CENTRED}
         self._deciding = sorted(
@@ -132,13 +133,22 @@ class OffsetSearch:
     def _best(self, group: int, offsets: Real) -> tuple[Real, Real]:
         """Return the least cost of a dependent group at each of ``offsets``, and the scale that has it."""
         demand, options = self._demands[group], self._scales_of(group)
-        scales = np.broadcast_to(options, (len(offsets), len(options)))
-        wanted = offsets[:, None] / scales
+        wanted = offsets[:, None] / options
         zeros = np.rint(wanted)
-        costs = demand.costs_with(scales, zeros, wanted - zeros)
+        storage = demand.storage
+        codes = np.clip(zeros, storage.minimum, storage.maximum).astype(np.intp) - storage.minimum
+        cut_off = np.stack([self._cut_off(group, float(scale)) for scale in options])[np.arange(len(options)), codes]
+        costs = np.where(storage.holds_zeros(zeros), cut_off, np.inf) + demand.noise(options, wanted - zeros)
         best = np.argmin(costs, axis=1)
-        rows = np.arange(len(offsets))
-        return costs[rows, best], scales[rows, best]
+        return costs[np.arange(len(offsets)), best], options[best]
+
+    def _cut_off(self, group: int, scale: float) -> Real:
+        """Return what a scale cuts off with each code as zero point, which is asked for again and again."""
+        if (group, scale) not in self._tables:
+            demand = self._demands[group]
+            codes = np.arange(demand.storage.minimum, demand.storage.maximum + 1, dtype=np.float64)
+            self._tables[group, scale] = demand.cut_off(np.full_like(codes, scale), codes)
+        return self._tables[group, scale]
 
     def _follow(self) -> None:
         """Set scales and zero points of the dependent groups."""

@@ -48,12 +48,13 @@ Recipe = Literal["fast", "default", "best"]
 
 _START = "symmetrize,assign-scales,correct-weights,merge-channels,fold-rounding-error,clip-weights"
 _RESCALED = f"{_START},rescale-outliers"
-_START_WITHOUT_SAMPLES = _START.replace("assign-scales", "assign-scales{samples=false}")
+_FEW = "limit=16 values=60000000"
+_FAST = _RESCALED.replace("assign-scales", f"assign-scales{{{_FEW}}}").replace("-outliers", f"-outliers{{{_FEW}}}")
 _END = "balance-rounding,quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
-        "fast": f"{_START_WITHOUT_SAMPLES},round-weights,correct-biases{{samples=16 values=30000000}},{_END}",
+        "fast": f"{_FAST},round-weights,correct-biases{{{_FEW}}},{_END}",
         "default": f"{_RESCALED},round-weights{{method=closed-form}},{_END}",
         "best": f"{_RESCALED},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
     }

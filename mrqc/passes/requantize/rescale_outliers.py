@@ -36,17 +36,22 @@ class RescaleOutliers(CalibratedPass):
 
     Attributes:
         target: Its weights' codes. Nothing is done where each channel has its own scale.
+        limit: How many samples are looked at, as ``correct-biases`` has it.
+        values: Likewise.
     """
 
     name: ClassVar[str] = "rescale-outliers"
     summary: ClassVar[str] = "halve or double channels whose weights would be cut off"
     exactness: ClassVar[Exactness] = "lossy"
     target: Target
+    limit: int = 0
+    values: int = 0
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with scaled channels; the teacher learns by how much."""
         if not teacher.is_representative or not self.target.weight.symmetric:
             return module
+        teacher = teacher.with_few(self.limit, self.values)
         work = ChannelPairs(module, self.target)
         factors: dict[str, Real] = {}
         for pair in work.pairs():

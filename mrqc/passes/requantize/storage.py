@@ -107,9 +107,7 @@ class Storage:
             return self.minimum - 1 <= low and high <= self.maximum + 1
         return high - low <= self.maximum - self.minimum
 
-    def costs(
-        self, range_: ActivationRange, scales: Real, zeros: Real | None = None, *, rounded: Real | bool = True
-    ) -> Real:
+    def costs(self, range_: ActivationRange, scales: Real, zeros: Real | None = None, *, rounded: bool = True) -> Real:
         """Return the cost of each of ``scales``: rounding noise over signal power, and a price for clipped range.
 
         One-sided ranges (ReLU) are taken to have their power at a sixth of the range and clip hard, because a clamp
@@ -119,16 +117,21 @@ class Storage:
             range_: What is to be stored.
             scales: The candidates.
             zeros: The zero point of each, if not what the storage has at it.
-            rounded: A factor of the rounding noise: 0 for values that are codes of the same grid already.
+            rounded: Whether values are rounded, and not codes of the same grid already.
         """
-        one_sided = range_.low >= 0 or range_.high <= 0
-        reach = max(range_.high, -range_.low) or 1.0
-        sigma, price = (reach / 6.0, 0.2) if one_sided else (reach / 8.0, 0.05)
+        one_sided = _is_one_sided(range_)
+        price = 0.2 if one_sided else 0.05
         # At a given offset it is the zero of a ReLU that would be cut off, and that is where most values are.
         margin = 1.0 if one_sided and self.offset is not None else CLIP_MARGIN
         least = self.least_scale(range_) if zeros is None else self._least_scales(range_, zeros)
         clipped = np.maximum(0.0, margin - scales / least)
-        return scales**2 / 12.0 / sigma**2 * rounded + price * clipped
+        return scales**2 / 12.0 / self.deviation(range_) ** 2 * rounded + price * clipped
+
+    @staticmethod
+    def deviation(range_: ActivationRange) -> float:
+        """Return the standard deviation that values of a range are taken to have."""
+        reach = max(range_.high, -range_.low) or 1.0
+        return reach / 6.0 if _is_one_sided(range_) else reach / 8.0
 
     def holds_zeros(self, zeros: Real) -> NDArray[np.bool_]:
         """Whether zero points are codes."""
@@ -140,6 +143,10 @@ class Storage:
         One that is not would shift the tensor against those that its offset comes from.
         """
         return self.holds_zeros(np.rint((self.offset or 0.0) / np.asarray(scales)))
+
+
+def _is_one_sided(range_: ActivationRange) -> bool:
+    return range_.low >= 0 or range_.high <= 0
 
 
 def _with_zero(range_: ActivationRange) -> tuple[float, float]:
