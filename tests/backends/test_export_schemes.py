@@ -13,7 +13,7 @@ from litert import LiteRT
 from numpy.typing import NDArray
 
 import mrqc
-from mrqc.ir import Module
+from mrqc.ir import DType, Element, GraphBuilder, Module, Output, TensorType
 from mrqc.ops import nn
 from mrqc.targets import BUILTIN_TARGETS, load_target
 from mrqc.testing import TARGET_LAYERS, random_inputs, target_modules
@@ -36,6 +36,23 @@ def run(module: Module, form: str, inputs: dict[str, NDArray[Any]]) -> NDArray[A
     return found
 
 
+def most_of_a_code(module: Module) -> float:
+    """What a code of an operand makes in a product at the most, in codes of the product; at least 1.
+
+    Runtimes round ties otherwise than the reference, by a code, and the other factor of a product multiplies that.
+    """
+    found = 1.0
+    for statement in module.graph.statements:
+        if isinstance(statement.op, nn.Mul):
+            element = statement.op.element
+            assert element.quantization is not None
+            for one, other in (statement.op.operands, statement.op.operands[::-1]):
+                assert one.type.quantization is not None
+                reach = max(map(abs, other.type.element.real_range))
+                found = max(found, reach * one.type.quantization.scale / element.quantization.scale)
+    return found
+
+
 @pytest.mark.parametrize("form", ["qdq", "tflite"])
 @pytest.mark.parametrize("name", HARDWARE)
 @given(data=st.data())
@@ -45,4 +62,21 @@ def test_a_scheme_keeps_its_meaning_in_the_runtime(name: str, form: str, data: s
     inputs = random_inputs(module, 1)
     found, expected = run(module, form, inputs), mrqc.reference(module).run(inputs)["output"]
     assert found.dtype == expected.dtype
-    assert np.abs(found.astype(np.int64) - expected.astype(np.int64)).max() <= 4
+    assert np.abs(found.astype(np.int64) - expected.astype(np.int64)).max() <= 4 * most_of_a_code(module)
+
+
+def test_a_product_multiplies_what_a_runtime_rounds_otherwise() -> None:
+    """Half of all odd codes is a tie, and a code of it is more than five of the product with the greatest factor."""
+    codes = np.arange(-127, 128, 2, dtype=np.int8).reshape(1, 1, 1, -1)
+    builder = GraphBuilder()
+    shape = codes.shape
+    x = builder.add_input("x", TensorType(shape, Element.per_tensor(DType.I8, 0.021875)))
+    factor = builder.add_input("factor", TensorType(shape, Element.per_tensor(DType.U8, 0.00546875)))
+    half = builder.emit(nn.Quantize(x, Element.per_tensor(DType.I8, 0.04375)))
+    product = builder.emit(nn.Mul(factor, half, clamp=(0.0, 6.0), element=Element.per_tensor(DType.U8, 0.0109375)))
+    module = Module("product", builder.finish([Output("output", product)]))
+    assert 5.0 < most_of_a_code(module) < 6.0
+    inputs: dict[str, NDArray[Any]] = {"x": codes, "factor": np.full(shape, 255, np.uint8)}
+    found, expected = run(module, "tflite", inputs), mrqc.reference(module).run(inputs)["output"]
+    difference = np.abs(found.astype(np.int64) - expected.astype(np.int64)).max()
+    assert 4 < difference <= 1 + most_of_a_code(module)
