@@ -145,7 +145,7 @@ def test_joint_scales_are_at_the_offsets_that_were_found() -> None:
 
 
 @given(nn_modules(layers=(nn.Conv2D, nn.Add, nn.Sub, nn.Mean, nn.AveragePool2D, nn.FullyConnected)))
-def test_free_scales_have_offsets_that_follow_and_cost_no_more(module: Module) -> None:
+def test_free_scales_have_offsets_that_follow(module: Module) -> None:
     own = elements_of(module)
     plan = plan_of(module, CalibrationSamples.synthetic(module, 4), FREE)
     begun, before = plan.scales_of_least_error(own), plan

@@ -8,6 +8,7 @@ earlier one has rounded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
@@ -106,6 +107,15 @@ def scale_of(element: Element) -> float:
     """Return the one scale of a quantized element."""
     assert element.quantization is not None
     return element.quantization.scale
+
+
+def have_one_scale(one: Element, other: Element) -> bool:
+    """Whether two elements have the same single scale."""
+    if one.quantization is None or other.quantization is None:
+        return False
+    if not (one.quantization.is_per_tensor and other.quantization.is_per_tensor):
+        return False
+    return math.isclose(one.quantization.scale, other.quantization.scale, rel_tol=1e-9)
 
 
 def constant_of(statement: Statement) -> Data:

@@ -20,7 +20,7 @@ from mrqc.ir.graph import Module, Statement
 from mrqc.ir.op import Value
 from mrqc.ops import nn
 from mrqc.passes.requantize.distribution import Distribution, distributions
-from mrqc.passes.requantize.form import Layer, LayerForm, layers_of, limits_of, scale_of
+from mrqc.passes.requantize.form import Layer, LayerForm, have_one_scale, layers_of, limits_of, scale_of
 from mrqc.passes.requantize.least_squares import choices, solve
 from mrqc.passes.requantize.places import Positions, Single, patches, products
 from mrqc.passes.requantize.second_moments import PLACES_OF_A_WEIGHT, Problem, off_grid
@@ -127,9 +127,7 @@ class RepeatedRounding:
 
     def _is_on_grid(self, result: Value) -> bool:
         """Whether a result has the original's scale."""
-        return math.isclose(
-            scale_of(result.type.element), scale_of(self._original[result.name].result.type.element), rel_tol=1e-9
-        )
+        return have_one_scale(result.type.element, self._original[result.name].result.type.element)
 
     def _share(self, result: Value) -> float:
         """Return what a squared code of the original is over the variance of a tensor, where it is rounded at all."""

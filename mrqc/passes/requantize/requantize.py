@@ -46,17 +46,22 @@ STEPS: tuple[type[Pass], ...] = (
 
 Recipe = Literal["fast", "default", "best"]
 
-_START = "symmetrize,assign-scales,correct-weights,merge-channels,fold-rounding-error,clip-weights"
-_RESCALED = f"{_START},rescale-outliers"
-_FEW = "limit=16 values=60000000"
-_FAST = _RESCALED.replace("assign-scales", f"assign-scales{{{_FEW}}}").replace("-outliers", f"-outliers{{{_FEW}}}")
+_FEW = "{limit=16 values=60000000}"
+
+
+def _start(few: str = "") -> str:
+    """Return what every recipe begins with; ``few`` are options of the passes that look at samples."""
+    weights = "correct-weights,merge-channels,fold-rounding-error,clip-weights"
+    return f"symmetrize,assign-scales{few},{weights},rescale-outliers{few}"
+
+
 _END = "balance-rounding,quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
-        "fast": f"{_FAST},round-weights,correct-biases{{{_FEW}}},{_END}",
-        "default": f"{_RESCALED},round-weights{{method=closed-form}},{_END}",
-        "best": f"{_RESCALED},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
+        "fast": f"{_start(_FEW)},round-weights,correct-biases{_FEW},{_END}",
+        "default": f"{_start()},round-weights{{method=closed-form}},{_END}",
+        "best": f"{_start()},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
     }
 )
 """What re-quantizes a module: ``fast`` in seconds, on a few samples; all with data or synthetic pictures."""

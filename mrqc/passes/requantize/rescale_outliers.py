@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from mrqc.calibration.observers import ValueStatistics
 from mrqc.ir.graph import Module
 from mrqc.passes.definition import CalibratedPass, Exactness
 from mrqc.passes.requantize.channel_pairs import ChannelPair, ChannelPairs, Room, columns, is_depthwise, room_of, rows
-from mrqc.passes.requantize.form import Edits, LayerForm, Real, edited
+from mrqc.passes.requantize.form import Edits, LayerForm, Real, edited, have_one_scale
 from mrqc.targets import Target
 
 LEAST_LOSS = 1e-3
@@ -82,15 +81,9 @@ class RescaleOutliers(CalibratedPass):
         shrinks &= columns_ * np.exp2(down) <= 1.0
         noise = pair.first.output_scale**2 / 12.0 / np.maximum(statistics.variance, 1e-30)
         # Codes on the original's grid repeat its rounding; coarser ones add theirs to that.
-        before = -1.0 if _is_on_grid(pair, statistics) else 1.0
+        before = -1.0 if have_one_scale(statistics.type.element, pair.first.op.element) else 1.0
         shrinks &= first.lost_rows > np.maximum(LEAST_LOSS, _SPREAD * (np.exp2(2.0 * down) - before) * noise)
         return np.where(grows, up, 0.0) - np.where(shrinks, down, 0.0)
-
-
-def _is_on_grid(pair: ChannelPair, statistics: ValueStatistics) -> bool:
-    """Whether the activation between the layers of a pair has the scale that it has in the original."""
-    own = statistics.type.quantization
-    return own is not None and own.is_per_tensor and math.isclose(own.scale, pair.first.output_scale, rel_tol=1e-9)
 
 
 @dataclass(frozen=True)
