@@ -91,6 +91,19 @@ def test_conv2d_with_floats(
     assert_meaning(module, seed)
 
 
+@pytest.mark.parametrize("seed", range(10_000_001, 10_000_021))
+def test_sums_of_large_terms_that_cancel_each_other(seed: int) -> None:
+    """What is left of products of hundreds of thousands may be zero, and a double a part of these beside it."""
+    image = Element.per_tensor(DType.I8, 4.246815811940076)
+    weight = Element(DType.I8, Quantization((6.0,), (0,), 3))
+    module = module_of(
+        [TensorType((2, 4, 5, 3), image)],
+        lambda x, w: nn.Conv2D(x, w, None, (1, 1), (0, 0, 0, 0), (1, 1), 3, element=FLOAT),
+        [stored(TensorType((3, 3, 3, 1), weight), seed + 10)],
+    )
+    assert_meaning(module, seed)
+
+
 @given(st.data(), st.sampled_from((0, 1, 2)), st.booleans(), CLAMPS, SEEDS)
 def test_contractions_with_scales_along_another_axis(
     data: st.DataObject, axis: int, floats: bool, clamp: tuple[float, float], seed: int
