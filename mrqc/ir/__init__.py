@@ -2,7 +2,7 @@
 
 from mrqc.ir.data import Data
 from mrqc.ir.dtype import DType
-from mrqc.ir.graph import Graph, Module, Output, Statement
+from mrqc.ir.graph import Graph, Module, Output, State, Statement
 from mrqc.ir.location import UNKNOWN, Location
 from mrqc.ir.op import FieldKind, Op, OpField, Value, op_schema
 from mrqc.ir.quantization import Quantization
@@ -27,6 +27,7 @@ __all__ = [
     "Output",
     "Quantization",
     "RuleTable",
+    "State",
     "Statement",
     "TensorType",
     "Value",

@@ -71,6 +71,21 @@ class Graph:
             yield from statement.results
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a model keeps from one run to the next: an input that takes what an output gave in the run before.
+
+    Attributes:
+        input: Name of the input.
+        output: Name of the output; it has the type of the input.
+        initial: What every element of the input is in the first run, as a real number.
+    """
+
+    input: str
+    output: str
+    initial: float = 0.0
+
+
 @dataclass(frozen=True)
 class Module:
     """A model: one graph, its name, and facts about it that the text keeps.
@@ -79,15 +94,29 @@ class Module:
         name: A C identifier.
         graph: What is computed.
         metadata: Sorted pairs such as ``("source", "model.onnx")`` or ``("target", "pow2-npu")``.
+        states: The inputs that a caller hands on from run to run; none where runs do not depend on each other.
     """
 
     name: str
     graph: Graph
     metadata: tuple[tuple[str, str], ...] = ()
+    states: tuple[State, ...] = ()
 
     def __str__(self) -> str:
         """Return the text of the module, constants included; it parses back to the equal module."""
         return module_text.print_module(self)
+
+    @property
+    def data_inputs(self) -> tuple[Value, ...]:
+        """The inputs that are new in every run: all but the states."""
+        kept = {state.input for state in self.states}
+        return tuple(value for value in self.graph.inputs if value.name not in kept)
+
+    @property
+    def data_outputs(self) -> tuple[Output, ...]:
+        """The outputs that are results: all but the states."""
+        kept = {state.output for state in self.states}
+        return tuple(output for output in self.graph.outputs if output.name not in kept)
 
     def fact(self, key: str) -> str | None:
         """Return the metadata of that key, or None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -46,7 +47,27 @@ def verify(module: Module) -> list[Diagnostic]:
         found += [Diagnostic(problem, f"output {output.name!r}") for problem in _use(output.value, defined)]
     names = [output.name for output in module.graph.outputs]
     found += [Diagnostic(f"output name {name!r} is used twice") for name in set(names) if names.count(name) > 1]
-    return found
+    return [*found, *_state_problems(module)]
+
+
+def _state_problems(module: Module) -> Iterator[Diagnostic]:
+    """Yield the states that are no pair of an input and an output of one type, or share one with another state."""
+    inputs = {value.name: value for value in module.graph.inputs}
+    outputs = {output.name: output.value for output in module.graph.outputs}
+    for state in module.states:
+        where = f"state {state.input!r}"
+        value, following = inputs.get(state.input), outputs.get(state.output)
+        if value is None:
+            yield Diagnostic("there is no such input", where)
+        if following is None:
+            yield Diagnostic(f"there is no output {state.output!r} that it could take over", where)
+        if value is not None and following is not None and value.type != following.type:
+            yield Diagnostic(f"output {state.output!r}, which it takes over, has another type", where)
+        if not math.isfinite(state.initial):
+            yield Diagnostic(f"it starts at {state.initial}, which is no finite number", where)
+    for what, names in (("input", [s.input for s in module.states]), ("output", [s.output for s in module.states])):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        yield from (Diagnostic(f"{what} {name!r} belongs to two states") for name in twice)
 
 
 def _where(statement: Statement) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -104,6 +104,19 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """What another graph of the file does.
+
+    Attributes:
+        tensors: By index.
+        operators: In order of execution.
+    """
+
+    tensors: tuple[TensorRecord, ...]
+    operators: tuple[Operator, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TfliteGraph:
     """What a TFLite file says.
 
@@ -114,6 +127,7 @@ class TfliteGraph:
         operators: In order of execution.
         inputs: In order.
         outputs: In order.
+        initializers: The other graphs that the first one runs once, by their number.
     """
 
     version: int
@@ -122,6 +136,7 @@ class TfliteGraph:
     operators: tuple[Operator, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    initializers: Mapping[int, Body] = field(default_factory=lambda: dict[int, Body]())
 
     def problems(self) -> Iterator[Diagnostic]:
         """Yield what makes this no graph at all: nothing to compute, indices that are wild, undefined or clash."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mrqc.errors import Diagnostic, InputError
@@ -15,6 +15,7 @@ from mrqc.frontends.tflite.reader import default_options, read_graph
 from mrqc.frontends.tflite.site import Site, Support
 from mrqc.frontends.tflite.support import RULES, hint_for
 from mrqc.frontends.tflite.tensors import Tensor, read_constant, type_of
+from mrqc.frontends.tflite.variables import without_variables
 from mrqc.ir.graph import Module, Output
 from mrqc.ir.location import Location
 from mrqc.ir.op import Value
@@ -27,7 +28,8 @@ def import_tflite(path: Path, batch: int | None = None) -> Module:
     """Return the model of a TFLite file as an nn.* module.
 
     Quantized operators become quantized ops with the file's own scales and zero points, float operators float ops.
-    Inputs and outputs have the names of the file's signature, or of their tensors.
+    Inputs and outputs have the names of the file's signature, or of their tensors. Variables that the model keeps from
+    run to run are states: an input of the variable's name, and an output for what it becomes.
 
     Args:
         path: The file.
@@ -41,13 +43,14 @@ def import_tflite(path: Path, batch: int | None = None) -> Module:
     found = list(graph.problems())
     if found:
         raise InputError.collect(str(path), found)
+    graph, states, found = without_variables(graph)
     if batch is not None and not any(_extents(graph.tensors[port.tensor])[:1] == (_OPEN,) for port in graph.inputs):
         raise InputError(f"{path}: the batch cannot become {batch}: no input leaves its leading extent open")
-    importer = _Importer(graph, batch or 1)
+    importer = _Importer(graph, batch or 1, found)
     outputs = importer.run()
     if importer.found:
         raise InputError.collect(str(path), importer.found)
-    module = Module(module_name(path.stem), importer.emitter.finish(outputs))
+    module = Module(module_name(path.stem), importer.emitter.finish(outputs), states=states)
     return without_dead_statements(module.with_facts(source=source_name(path), format="tflite", **_hybrid(graph)))
 
 
@@ -69,12 +72,12 @@ def _hybrid(graph: TfliteGraph) -> Mapping[str, str]:
 class _Importer:
     """The state of one import."""
 
-    def __init__(self, graph: TfliteGraph, batch: int) -> None:
+    def __init__(self, graph: TfliteGraph, batch: int, found: Iterable[Diagnostic] = ()) -> None:
         self.graph = graph
         self.batch = batch
         self.emitter = Emitter()
         self.tensors: dict[int, Tensor] = {}
-        self.found: list[Diagnostic] = []
+        self.found: list[Diagnostic] = [*found]
         if graph.subgraphs > 1:
             hint = "only models of one graph, without control flow, are supported"
             self.found.append(Diagnostic(f"the file has {graph.subgraphs} subgraphs", hint=hint))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mrqc.errors import InputError
 from mrqc.frontends.files import describe_bytes, read_model_bytes
 from mrqc.frontends.tflite.graph import (
+    Body,
     Operator,
     OptionContent,
     Port,
@@ -48,7 +49,7 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def read_graph(path: Path) -> TfliteGraph:
-    """Return the first graph of a TFLite file; constants are views of the file's bytes.
+    """Return the first graph of a TFLite file, and what it runs once; constants are views of the file's bytes.
 
     Raises:
         InputError: The file cannot be read, is not TFLite, damaged or cut short.
@@ -81,19 +82,29 @@ class _Reader:
         if subgraphs == 0:
             raise _DamageError("there is no graph in it")
         graph = self._model.Subgraphs(0)
-        tensors = self._list(graph.TensorsLength(), lambda index: self._tensor(index, graph.Tensors(index)))
-        labels = [tensor.name for tensor in tensors]
+        body = self._body(graph)
+        labels = [tensor.name for tensor in body.tensors]
         inputs = _integers(self._vector(graph, "Inputs"))
         outputs = _integers(self._vector(graph, "Outputs"))
         input_names, output_names = self._signature_names()
+        run_once = {operator.options.get("init_subgraph_index") for operator in body.operators}
         return TfliteGraph(
             int(self._model.Version()),
             subgraphs,
-            tensors,
-            self._list(graph.OperatorsLength(), lambda index: self._operator(index, graph.Operators(index), labels)),
+            body.tensors,
+            body.operators,
             _ports(inputs, input_names, labels),
             _ports(outputs, output_names, labels),
+            {index: self._body(self._model.Subgraphs(index)) for index in range(1, subgraphs) if index in run_once},
         )
+
+    def _body(self, graph: Any) -> Body:
+        tensors = self._list(graph.TensorsLength(), lambda index: self._tensor(index, graph.Tensors(index)))
+        labels = [tensor.name for tensor in tensors]
+        operators = self._list(
+            graph.OperatorsLength(), lambda index: self._operator(index, graph.Operators(index), labels)
+        )
+        return Body(tensors, operators)
 
     # Entries
 

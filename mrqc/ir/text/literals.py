@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KEYWORDS = frozenset({"module", "inputs", "return", "blobs", "as", "loc", "none", "elided"})
+KEYWORDS = frozenset({"module", "inputs", "states", "then", "return", "blobs", "as", "loc", "none", "elided"})
 """Words that the grammar claims; an enumeration with such a value has it printed in quotes."""
 
 _BARE_NAME = re.compile(r"[A-Za-z0-9_.$-]+")

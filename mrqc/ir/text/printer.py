@@ -45,6 +45,12 @@ class _Printer:
         yield f"module @{name}{facts} {{"
         inputs = (f"{value_text(value.name)} : {self._type(value.type)}" for value in module.graph.inputs)
         yield f"  inputs ({', '.join(inputs)})"
+        if module.states:
+            states = (
+                f"{value_text(state.input)} = {float_text(state.initial)} then {quote(state.output)}"
+                for state in module.states
+            )
+            yield f"  states ({', '.join(states)})"
         for statement in module.graph.statements:
             yield f"  {self._statement(statement)}"
         outputs = (f"{value_text(output.value.name)} as {quote(output.name)}" for output in module.graph.outputs)

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mrqc.errors import InputError
-from mrqc.ir.graph import Graph, Module, Output, Statement
+from mrqc.ir.graph import Graph, Module, Output, State, Statement
 from mrqc.ir.location import Location
 from mrqc.ir.op import Op, Value
 from mrqc.ir.text.attributes import Context, close_match_hint, read_attribute, read_string
 from mrqc.ir.text.constants import ConstantReader
 from mrqc.ir.text.forms import OpForm, op_form
-from mrqc.ir.text.literals import value_name
+from mrqc.ir.text.literals import read_float, value_name
 from mrqc.ir.text.parser import parse_syntax
 from mrqc.ir.text.source import SourceText, TextError
 from mrqc.ir.text.syntax import ModuleSyntax, RecordSyntax, StatementSyntax, Token
@@ -60,13 +60,14 @@ class _ModuleReader:
         inputs = [self._define(name, self._type(type_)) for name, type_ in syntax.inputs]
         statements = [self._statement(statement) for statement in syntax.statements]
         outputs = self._outputs()
-        self._raise_if_any()
         graph = Graph(
             tuple(value for value in inputs if value),
             tuple(statement for statement in statements if statement),
             tuple(outputs),
         )
-        module = Module(syntax.name.text[1:], graph, metadata)
+        states = self._states(graph)
+        self._raise_if_any()
+        module = Module(syntax.name.text[1:], graph, metadata, states)
         self._verify(module)
         return module
 
@@ -111,6 +112,24 @@ class _ModuleReader:
             if value is not None:
                 outputs.append(Output(name, value))
         return outputs
+
+    def _states(self, graph: Graph) -> tuple[State, ...]:
+        inputs = [value.name for value in graph.inputs]
+        outputs = [output.name for output in graph.outputs]
+        states: list[State] = []
+        for input_token, number, output_token in self._syntax.states:
+            name, output = self._name(input_token), self._string(output_token)
+            if name not in inputs:
+                hint = close_match_hint(name, inputs)
+                self._report(f"a state is an input, and {input_token.text} is none", input_token, hint)
+            if output not in outputs:
+                hint = close_match_hint(output, outputs)
+                self._report(f"a state takes over an output, and {output_token.text} is none", output_token, hint)
+            try:
+                states.append(State(name, output, read_float(number.text)))
+            except ValueError as error:
+                self._report(str(error), number)
+        return tuple(states)
 
     def _statement(self, syntax: StatementSyntax) -> Statement | None:
         types: list[TensorType | None] = [self._type(type_) for type_ in syntax.types]

@@ -128,6 +128,7 @@ class ModuleSyntax:
     name: Token
     metadata: RecordSyntax | None
     inputs: list[tuple[Token, Token | TypeSyntax]]
+    states: list[tuple[Token, Token, Token]]
     statements: list[StatementSyntax]
     outputs: list[tuple[Token, Token]]
     blobs: list[tuple[Token, Token]]
@@ -150,8 +151,8 @@ class SyntaxBuilder(Transformer[Any, ModuleSyntax]):
 
     def module(self, parts: list[Any]) -> ModuleSyntax:
         """Return the module without its blobs."""
-        name, metadata, inputs, *statements, outputs = parts
-        return ModuleSyntax(name, metadata, inputs, statements, outputs, [])
+        name, metadata, inputs, states, *statements, outputs = parts
+        return ModuleSyntax(name, metadata, inputs, states or [], statements, outputs, [])
 
     def statement(self, parts: list[Any]) -> StatementSyntax:
         """Return one statement."""
@@ -216,9 +217,9 @@ class SyntaxBuilder(Transformer[Any, ModuleSyntax]):
     def _pair(self, parts: list[Any]) -> tuple[Any, ...]:
         return tuple(parts)
 
-    input = output = entry = content = _pair
+    input = state = output = entry = content = _pair
 
     def _all(self, parts: list[Any]) -> list[Any]:
         return parts
 
-    inputs = outputs = results = operands = types = blobs = _all
+    inputs = states = outputs = results = operands = types = blobs = _all
