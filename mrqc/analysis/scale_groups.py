@@ -192,12 +192,21 @@ def scale_groups(module: Module, conditions: TieConditions) -> ScaleGroups:
                     exact.add_edge(tie.first, tie.second)
                 else:
                     loose.append((tie, statement))
+    # The codes of a state come back as they left.
+    exact.add_edges_from(edge for edge in state_edges(module) if set(edge) <= exact.nodes)
     order = {value: index for index, value in enumerate(activations)}
     components = sorted((sorted(component, key=order.__getitem__) for component in nx.connected_components(exact)),
                         key=lambda component: order[component[0]])  # fmt: skip
     group_of = {value: index for index, component in enumerate(components) for value in component}
     fraction_group, offset, conflicts = _fractions(len(components), group_of, loose)
     return ScaleGroups(tuple(map(tuple, components)), group_of, fraction_group, offset, conflicts)
+
+
+def state_edges(module: Module) -> Iterator[tuple[Value, Value]]:
+    """Yield each state of a module and the value that it becomes in the next run."""
+    inputs = {value.name: value for value in module.graph.inputs}
+    outputs = {output.name: output.value for output in module.graph.outputs}
+    return ((inputs[state.input], outputs[state.output]) for state in module.states)
 
 
 def _activations(module: Module) -> Iterator[Value]:

@@ -19,9 +19,12 @@ def bind_inputs(module: Module, inputs: Mapping[str, ArrayLike] | ArrayLike) -> 
     quantized by the input's scale and zero point. A float input takes floating-point arrays, and keeps their
     precision. Every array may hold any multiple, the same for all, of the leading extent that the module has.
 
+    States are inputs like others. Where none of them is given, none is returned: the batches are the runs of one
+    stream then, one after the other, and :func:`initial_states` is what it begins with.
+
     Args:
         module: The module to run.
-        inputs: By input name; or a single array for a module with one input.
+        inputs: By input name; or a single array for a module with one input beside its states.
 
     Raises:
         InputError: An input is missing, unknown, of another dtype or shape, or not a number; all are named.
@@ -29,6 +32,8 @@ def bind_inputs(module: Module, inputs: Mapping[str, ArrayLike] | ArrayLike) -> 
     subject = f"inputs of module {module.name!r}"
     named = _by_name(module, inputs, subject)
     expected = {value.name: value for value in module.graph.inputs}
+    if named.keys().isdisjoint(state.input for state in module.states):
+        expected = {value.name: value for value in module.data_inputs}
     found = [Diagnostic(f"there is no input {name!r}") for name in named if name not in expected]
     found += [Diagnostic(f"input {name!r} is missing") for name in expected if name not in named]
     arrays = {name: np.asarray(named[name]) for name in expected if name in named}
@@ -43,10 +48,17 @@ def bind_inputs(module: Module, inputs: Mapping[str, ArrayLike] | ArrayLike) -> 
     return {name: _codes(expected[name], array) for name, array in arrays.items()}, max(counts.values(), default=1)
 
 
+def initial_states(module: Module) -> dict[str, NDArray[Any]]:
+    """Return what the states of a module are in the first run, by input name: codes, or doubles for floats."""
+    inputs = {value.name: value for value in module.graph.inputs}
+    values = ((inputs[state.input], state.initial) for state in module.states)
+    return {value.name: _codes(value, np.full(value.type.shape, initial)) for value, initial in values}
+
+
 def _by_name(module: Module, inputs: Mapping[str, ArrayLike] | ArrayLike, subject: str) -> Mapping[str, ArrayLike]:
     if isinstance(inputs, Mapping):
         return inputs
-    names = [value.name for value in module.graph.inputs]
+    names = [value.name for value in module.data_inputs]
     if len(names) != 1:
         raise InputError(f"{subject}: one array was given for the inputs {', '.join(map(repr, names)) or '(none)'}")
     return {names[0]: inputs}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mrqc.analysis.batching import is_batchwise
-from mrqc.backends.inputs import bind_inputs
+from mrqc.backends.inputs import bind_inputs, initial_states
 from mrqc.ir import Module, Statement, Value
 
 Array: TypeAlias = NDArray[Any]
@@ -82,11 +82,9 @@ class Interpreter:
         Raises:
             InputError: The inputs do not fit the module.
         """
-        arrays, batches = bind_inputs(self.module, inputs)
         wanted = {output.name: output.value for output in self.module.graph.outputs}
         slices = [
-            self._outputs(self._run_slice(part, free=True), wanted, count)
-            for part, count in self._slices(arrays, batches)
+            self._outputs(values, wanted, count) for values, count in self._run_slices(inputs, free=True)
         ]
         return {name: _joined([found[name] for found in slices]) for name in wanted}
 
@@ -98,8 +96,7 @@ class Interpreter:
         Raises:
             InputError: The inputs do not fit the module.
         """
-        arrays, batches = bind_inputs(self.module, inputs)
-        slices = [self._run_slice(part, free=False) for part, _ in self._slices(arrays, batches)]
+        slices = [values for values, _ in self._run_slices(inputs, free=False)]
         return {
             value.name: self._known[value].copy()
             if value in self._known
@@ -115,33 +112,48 @@ class Interpreter:
         Raises:
             InputError: The inputs do not fit the module.
         """
-        arrays, batches = bind_inputs(self.module, inputs)
-        for part, _ in self._slices(arrays, batches):
-            yield from ((value, part[value.name]) for value in self.module.graph.inputs)
-            for name, array in self._results(self._initial_values(part), free=True):
+        for values, _ in self._slices(inputs):
+            yield from ((value, values[value.name]) for value in self.module.graph.inputs)
+            for name, array in self._results(values, free=True):
                 yield self._values[name], array
 
-    def _slices(self, arrays: Mapping[str, Array], batches: int) -> Iterator[tuple[dict[str, Array], int]]:
-        if not any(value.type.shape for value in self.module.graph.inputs):
+    def _run_slices(
+        self, inputs: Mapping[str, ArrayLike] | ArrayLike, *, free: bool
+    ) -> Iterator[tuple[dict[str, Array], int]]:
+        """Yield the values of each slice, and how many batches of the module it has."""
+        for values, count in self._slices(inputs):
+            for _ in self._results(values, free=free):
+                pass
+            yield values, count
+
+    def _slices(self, inputs: Mapping[str, ArrayLike] | ArrayLike) -> Iterator[tuple[dict[str, Array], int]]:
+        """Yield what is known of each slice before it runs, for :meth:`_results` to add to, and its batches.
+
+        The runs of a stream are slices of one batch, and each takes its states from what the one before came to.
+        """
+        arrays, batches = bind_inputs(self.module, inputs)
+        states = initial_states(self.module) if any(s.input not in arrays for s in self.module.states) else {}
+        outputs = {output.name: output.value.name for output in self.module.graph.outputs}
+        for part, count in self._parts(arrays, batches, 1 if states else self._batches_per_slice):
+            values = {value.name: array for value, array in self._known.items()} | part | states
+            yield values, count
+            if states:
+                states = {state.input: values[outputs[state.output]] for state in self.module.states}
+
+    def _parts(
+        self, arrays: Mapping[str, Array], batches: int, step: int
+    ) -> Iterator[tuple[dict[str, Array], int]]:
+        extents = {value.name: value.type.shape[0] for value in self.module.graph.inputs if value.type.shape}
+        if extents.keys().isdisjoint(arrays):
             yield dict(arrays), batches
             return
-        extents = {value.name: value.type.shape[0] for value in self.module.graph.inputs if value.type.shape}
-        for first in range(0, batches, self._batches_per_slice):
-            last = min(first + self._batches_per_slice, batches)
+        for first in range(0, batches, step):
+            last = min(first + step, batches)
             part = {
                 name: array[first * extents[name] : last * extents[name]] if name in extents else array
                 for name, array in arrays.items()
             }
             yield part, last - first
-
-    def _run_slice(self, arrays: Mapping[str, Array], *, free: bool) -> dict[str, Array]:
-        values = self._initial_values(arrays)
-        for _ in self._results(values, free=free):
-            pass
-        return values
-
-    def _initial_values(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        return {value.name: array for value, array in self._known.items()} | dict(arrays)
 
     def _results(self, values: dict[str, Array], *, free: bool) -> Iterator[tuple[str, Array]]:
         """Run the steps on ``values``, adding each result to them, and yield it."""

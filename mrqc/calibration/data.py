@@ -148,12 +148,12 @@ def only_input(module: Module) -> Value:
     """Return the input that a data set's samples are for.
 
     Raises:
-        InputError: The module has several inputs, or none.
+        InputError: The module has several inputs beside its states, or none.
     """
-    if len(module.graph.inputs) != 1:
-        names = ", ".join(repr(value.name) for value in module.graph.inputs)
+    if len(module.data_inputs) != 1:
+        names = ", ".join(repr(value.name) for value in module.data_inputs)
         raise InputError(f"module {module.name}: data is for a model with one input, this one has: {names}")
-    return module.graph.inputs[0]
+    return module.data_inputs[0]
 
 
 def batch_size_for(value: Value) -> int:

@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mrqc.backends.inputs import bind_inputs
+from mrqc.backends.inputs import bind_inputs, initial_states
+from mrqc.backends.reference import ReferenceProgram
 from mrqc.calibration.arrays import SAMPLES, read_arrays
 from mrqc.calibration.data import ArraySource, DataSet, SampleSource, check_resize, only_input, open_data
 from mrqc.calibration.input_codes import InputConverter, PixelNormalization
@@ -73,7 +74,8 @@ class CalibrationSamples:
 
         Args:
             path: As :func:`open_data` takes it; for a module of several inputs an ``.npz`` with an array for each,
-                under its name.
+                under its name. Samples of a module with states are one stream, unless there are arrays for the
+                states as well.
             module: The module to calibrate, as it was imported.
             normalization: What to do to 8-bit pixels.
             limit: Take no more than so many samples, evenly over all that there are; None takes all.
@@ -84,14 +86,14 @@ class CalibrationSamples:
             UsageError: The limit is not positive.
         """
         path = Path(path)
-        inputs = module.graph.inputs
+        inputs = module.data_inputs
         if len(inputs) == 1 and not _has_array(path, inputs[0].name):
             return cls.of_data_set(open_data(path, _with_rows(inputs[0]), normalization, resize), module, limit)
         if path.is_dir():
             raise InputError(f"{path}: images are for a model with one input, this one has {_names(module)}")
         check_resize(path, resize)
         # An archive may hold more than the inputs: labels, or what the model answers.
-        arrays = read_arrays(path, tuple(value.name for value in inputs))
+        arrays = read_arrays(path, tuple(value.name for value in module.graph.inputs))
         return cls._of_arrays(module, arrays, str(path), normalization, limit)
 
     @classmethod
@@ -112,9 +114,9 @@ class CalibrationSamples:
             UsageError: The limit is not positive.
         """
         if not isinstance(arrays, Mapping):
-            if len(module.graph.inputs) != 1:
+            if len(module.data_inputs) != 1:
                 raise InputError(f"calibration samples: one array was given for the inputs {_names(module)}")
-            arrays = {module.graph.inputs[0].name: arrays}
+            arrays = {module.data_inputs[0].name: arrays}
         found = {name: np.asarray(array) for name, array in arrays.items()}
         return cls._of_arrays(module, found, "calibration samples", normalization, limit)
 
@@ -148,8 +150,10 @@ class CalibrationSamples:
         limit: int | None,
     ) -> CalibrationSamples:
         inputs = {value.name: value for value in module.graph.inputs}
+        is_stream = arrays.keys().isdisjoint(state.input for state in module.states)
+        needed = module.data_inputs if is_stream else module.graph.inputs
         found = [Diagnostic(f"there is no input {given!r}") for given in arrays if given not in inputs]
-        found += [Diagnostic(f"input {wanted!r} is missing") for wanted in inputs if wanted not in arrays]
+        found += [Diagnostic(f"input {value.name!r} is missing") for value in needed if value.name not in arrays]
         sources: dict[str, _Converted] = {}
         for value in module.graph.inputs:
             if value.name not in arrays:
@@ -173,6 +177,8 @@ class CalibrationSamples:
             raise UsageError(f"the limit of calibration samples must be at least 1, found {limit}")
         inputs = module.graph.inputs
         name = str(next(iter(sources.values())).path) if sources else "calibration samples"
+        if len(sources) < len(inputs):
+            sources = {**sources, **_states_of_stream(module, sources)}
         # The last batch of a module that takes several rows at once is filled up from the beginning.
         available = {value.name: -(-len(sources[value.name].source) // _extent(value)) for value in inputs}
         if len(set(available.values())) > 1:
@@ -291,6 +297,21 @@ class _Converted:
             return self.converter.convert(np.asarray(self.source.array[rows]), str(self.path))
         found = [self.source.read(int(row), int(row) + 1) for row in rows]
         return self.converter.convert(np.concatenate(found), str(self.path))
+
+
+def _states_of_stream(module: Module, sources: Mapping[str, _Converted]) -> dict[str, _Converted]:
+    """Return what the states of a module are in each run, if samples of its other inputs are those of one stream."""
+    given = {name: source.read(np.arange(len(source.source))) for name, source in sources.items()}
+    outputs = ReferenceProgram(module).run(given)
+    types = {value.name: value for value in module.graph.inputs}
+    path = next(iter(sources.values())).path
+    found: dict[str, _Converted] = {}
+    for name, first in initial_states(module).items():
+        following = next(outputs[state.output] for state in module.states if state.input == name)
+        extent = _extent(types[name])
+        array = np.concatenate([np.atleast_1d(first).astype(following.dtype), following[: len(following) - extent]])
+        found[name] = _Converted(ArraySource(array), InputConverter(_with_rows(types[name])), path)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,15 @@ def read_inputs(path: Path, module: Module) -> tuple[dict[str, NDArray[Any]], di
     """Return the arrays of a file as the module takes them, and the real values they stand for, by input.
 
     An ``.npz`` has an array for each input, under its name; for a module with one input, ``x`` will do. An
-    ``.npy`` is the array of the only input.
+    ``.npy`` is the array of the only input. Without arrays for its states, the samples of a module are one stream.
 
     Raises:
         InputError: Not readable, inputs missing or unknown, wrong shapes or dtypes.
     """
     arrays = read_arrays(path)
     names = [value.name for value in module.graph.inputs]
+    if arrays.keys().isdisjoint(state.input for state in module.states):
+        names = [value.name for value in module.data_inputs]
     if len(names) == 1 and "x" in arrays and (names[0] not in arrays or names == ["x"]):
         # A data set: its labels, y, are nothing to run on.
         arrays = {names[0]: arrays["x"]}

@@ -106,7 +106,7 @@ def evaluate(
                 stack.enter_context(CompiledKernel(candidate.module)) if engine == "c" else Program(candidate.module)
             )
             student = TimedModel(candidate, runner)
-        for batch in data.batches(batch_size_for(original.graph.inputs[0]), total):
+        for batch in data.batches(samples_at_once(original, total), total):
             expected = teacher.scores(batch.samples)
             found = None
             if student is not None:
@@ -115,6 +115,11 @@ def evaluate(
             if progress is not None:
                 progress(tally.images, total)
     return tally.result((student or teacher).seconds)
+
+
+def samples_at_once(module: Module, total: int) -> int:
+    """Return how many samples a model is run on at a time: all of them if they are a stream."""
+    return total if module.states else batch_size_for(module.data_inputs[0])
 
 
 @dataclass
@@ -127,7 +132,7 @@ class TimedModel:
 
     def scores(self, samples: NDArray[Any]) -> Scores:
         """Return the scores of samples, whose number need not be a multiple of the model's batch."""
-        (value,) = self.scored.module.graph.inputs
+        (value,) = self.scored.module.data_inputs
         missing = -len(samples) % value.type.shape[0]
         if missing:
             samples = np.concatenate([samples, np.repeat(samples[-1:], missing, axis=0)])

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrqc.calibration import DataSet, batch_size_for, kl_divergences, signal_to_noise_db, top_indices
+from mrqc.calibration import DataSet, kl_divergences, signal_to_noise_db, top_indices
 from mrqc.ir.graph import Module
 from mrqc.report.engines import own_program
-from mrqc.report.evaluation import TimedModel, check_labels, label_offset_for
+from mrqc.report.evaluation import TimedModel, check_labels, label_offset_for, samples_at_once
 from mrqc.report.scores import ScoredModule, Scores
 
 
@@ -76,7 +76,7 @@ class Yardstick:
         """
         scored = ScoredModule.of(original)
         self._data = data
-        self._input = original.graph.inputs[0]
+        self._original = original
         self.images = len(data) if limit is None else min(limit, len(data))
         self._has_softmax = scored.logits is not scored.answer
         self._scores = self._run(scored, False, progress)
@@ -128,7 +128,7 @@ class Yardstick:
         model = TimedModel(scored, own_program(scored.module))
         parts: list[Scores] = []
         done = 0
-        for batch in self._data.batches(batch_size_for(self._input), self.images):
+        for batch in self._data.batches(samples_at_once(self._original, self.images), self.images):
             samples = self._data.converter.real_values(batch.samples) if real else batch.samples
             parts.append(model.scores(samples))
             done += len(samples)

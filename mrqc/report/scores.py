@@ -67,13 +67,13 @@ class ScoredModule:
         Raises:
             InputError: The module has not exactly one input and one output of scores for each image.
         """
-        graph = module.graph
-        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        graph, inputs, results = module.graph, module.data_inputs, module.data_outputs
+        if len(inputs) != 1 or len(results) != 1:
             raise InputError(
                 f"module {module.name}: only a model of one input and one output can be evaluated; this has "
-                f"{len(graph.inputs)} and {len(graph.outputs)}"
+                f"{len(inputs)} and {len(results)}"
             )
-        answer, images = graph.outputs[0], graph.inputs[0].type.shape[:1]
+        answer, images = results[0], inputs[0].type.shape[:1]
         if answer.value.type.shape[:1] != images or answer.value.type.rank < 2:
             raise InputError(
                 f"module {module.name}: output {answer.name!r} of shape {list(answer.value.type.shape)} "
@@ -83,7 +83,7 @@ class ScoredModule:
         if softmax is None:
             return cls(module, answer, answer)
         logits = Output(f"{answer.name}_logits", softmax.op.operands[0])
-        scored = module.with_graph(replace(graph, outputs=(answer, logits)))
+        scored = module.with_graph(replace(graph, outputs=(*graph.outputs, logits)))
         return cls(scored, answer, logits, _slope(module, softmax.op))
 
     def scores(self, outputs: dict[str, NDArray[Any]]) -> Scores:

@@ -53,7 +53,8 @@ def verify_c(
 
     Args:
         module: A lowered module.
-        inputs: By input name; codes, or real values that are quantized by the input's scale.
+        inputs: By input name; codes, or real values that are quantized by the input's scale. Without the states of the
+            module they are one stream.
         compiler: The C compiler; the machine's own by default.
         sanitize: Compile with the address and undefined-behaviour sanitizers.
         progress: Called with the samples done and their total.
@@ -64,11 +65,14 @@ def verify_c(
     """
     program = Program(module)
     samples = _sample_count(module, inputs)
+    is_stream = any(state.input not in inputs for state in module.states)
+    step = samples if is_stream else _SAMPLES_AT_A_TIME
     result = Verification(0, 0, 0)
     with CompiledKernel(module, compiler=compiler, sanitize=sanitize) as kernel:
-        for start in range(0, samples, _SAMPLES_AT_A_TIME):
-            stop = min(start + _SAMPLES_AT_A_TIME, samples)
-            part = {value.name: _samples(value, inputs[value.name], start, stop) for value in module.graph.inputs}
+        for start in range(0, samples, step):
+            stop = min(start + step, samples)
+            given = [value for value in module.graph.inputs if value.name in inputs]
+            part = {value.name: _samples(value, inputs[value.name], start, stop) for value in given}
             result = _combined(
                 result, compare_outputs(module, program.run(part), kernel.run(part), start, stop - start)
             )
@@ -120,7 +124,8 @@ def _codes(value: Value, samples: int, generator: np.random.Generator) -> NDArra
 
 
 def _sample_count(module: Module, inputs: Mapping[str, NDArray[Any]]) -> int:
-    counts = (len(inputs[value.name]) // value.type.shape[0] for value in module.graph.inputs if value.type.shape)
+    given = (value for value in module.graph.inputs if value.name in inputs and value.type.shape)
+    counts = (len(inputs[value.name]) // value.type.shape[0] for value in given)
     return min(counts, default=1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from mrqc.backends.c.literals import C_TYPES
 from mrqc.ir import Module
 
@@ -65,8 +67,8 @@ int main(int argc, char **argv)
     FILE *input_file;
     FILE *output_file;
     long samples;
-    if (argc != 5) {{
-        fail("usage: INPUT OUTPUT SAMPLES REPEATS, not", argv[0]);
+    if (argc != 5 && argc != 6) {{
+        fail("usage: INPUT OUTPUT SAMPLES REPEATS [stream], not", argv[0]);
     }}
     samples = strtol(argv[3], NULL, 10);
     input_file = fopen(argv[1], "rb");
@@ -101,18 +103,32 @@ _WRITE = """\
         }}"""
 
 
-def main_text(module: Module, name: str, *, misaligned: bool) -> str:
-    """Return the C text of a program ``INPUT OUTPUT SAMPLES REPEATS``.
+_ONLY_FIRST = """\
+        if (argc == 5 || sample == 0) {{
+{statements}
+        }}"""
 
-    It reads the inputs of each sample one after the other, writes the outputs likewise, and prints the shortest of
-    REPEATS processor times, in seconds, unless that is 0.
+_HAND_ON = "            memcpy({state}, {output} + GUARD, sizeof {state});"
+
+_IN_A_STREAM = """\
+        if (argc == 6) {{
+{statements}
+        }}"""
+
+
+def main_text(module: Module, name: str, *, misaligned: bool) -> str:
+    """Return the C text of a program ``INPUT OUTPUT SAMPLES REPEATS [stream]``.
+
+    It reads the inputs of each sample one after the other, states first, writes the outputs likewise, and prints the
+    shortest of REPEATS processor times, in seconds, unless that is 0. In a stream only the first sample has states.
 
     Args:
         module: Of the kernel.
         name: Of the kernel.
         misaligned: Whether the arena begins at an odd address.
     """
-    inputs = [(f"input_{index}", value.type) for index, value in enumerate(module.graph.inputs)]
+    names = {value.name: f"input_{index}" for index, value in enumerate(module.graph.inputs)}
+    inputs = [(names[value.name], value.type) for value in module.graph.inputs]
     outputs = [(f"output_{index}", output.value.type) for index, output in enumerate(module.graph.outputs)]
     buffers = [f"static {C_TYPES[type_.dtype]} {name}[{type_.size}];" for name, type_ in inputs]
     buffers += [f"static {C_TYPES[type_.dtype]} {name}[GUARD + {type_.size} + GUARD];" for name, type_ in outputs]
@@ -130,6 +146,23 @@ def main_text(module: Module, name: str, *, misaligned: bool) -> str:
         check="\n".join(
             f'    check({buffer}, {guard}, sizeof {buffer}, pattern, "{buffer}");' for buffer, guard in checked.items()
         ),
-        read="\n".join(_READ.format(buffer=buffer) for buffer, _ in inputs),
-        write="\n".join(_WRITE.format(buffer=buffer, guard=guard) for buffer, guard in guards.items()),
+        read="\n".join(_reads(module, names)),
+        write="\n".join([*(_WRITE.format(buffer=buffer, guard=guard) for buffer, guard in guards.items()),
+                         *_hand_on(module, names)]),
     )
+
+
+def _reads(module: Module, names: Mapping[str, str]) -> Iterator[str]:
+    """Yield what reads a sample: its states, unless they are those that the sample before left, and all else."""
+    states = [_READ.format(buffer=names[state.input]) for state in module.states]
+    if states:
+        yield _ONLY_FIRST.format(statements="\n".join(states))
+    yield from (_READ.format(buffer=names[value.name]) for value in module.data_inputs)
+
+
+def _hand_on(module: Module, names: Mapping[str, str]) -> Iterator[str]:
+    """Yield what makes the states of the next sample of those that the kernel has written."""
+    outputs = {output.name: f"output_{index}" for index, output in enumerate(module.graph.outputs)}
+    copies = [_HAND_ON.format(state=names[state.input], output=outputs[state.output]) for state in module.states]
+    if copies:
+        yield _IN_A_STREAM.format(statements="\n".join(copies))

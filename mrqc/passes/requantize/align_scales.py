@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mrqc.ir.graph import Module, Output, Statement
+from mrqc.analysis.scale_groups import state_edges
+from mrqc.ir.graph import Module, Output, State, Statement
 from mrqc.ir.op import Op, Value
 from mrqc.ir.quantization import Quantization
 from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
@@ -65,6 +66,8 @@ class _Alignment:
         self._builder = GraphBuilder(value.name for value in module.graph.values())
         self._factors: dict[Value, float] = {}
         self._host_results = host_results(module)
+        self._states = {value for value, _ in state_edges(module)}
+        self._next_states = {state.output for state in module.states}
 
     def run(self) -> Module:
         graph, builder = self._module.graph, self._builder
@@ -75,7 +78,15 @@ class _Alignment:
         for statement in graph.statements:
             self._align(statement)
         outputs = [Output(output.name, self._leaving(output)) for output in graph.outputs]
-        return without_dead_statements(self._module.with_graph(builder.finish(outputs)))
+        aligned = replace(self._module.with_graph(builder.finish(outputs)), states=self._relabelled_states())
+        return without_dead_statements(aligned)
+
+    def _relabelled_states(self) -> tuple[State, ...]:
+        """Return the states, each beginning with the code that it begins with now."""
+        factors = {value.name: self._label_factor(value) for value in self._states}
+        return tuple(
+            replace(state, initial=state.initial * factors[state.input]) for state in self._module.states
+        )
 
     def _factor(self, value: Value) -> float:
         """Return what a value is multiplied by in the new module."""
@@ -90,13 +101,17 @@ class _Alignment:
         return Element(element.dtype, Quantization.per_tensor(self._labels[value], quantization.zero_point))
 
     def _keeps(self, value: Value) -> bool:
-        """Whether the label of an input or output is near enough to its scale to stand for it."""
+        """Whether the label of an input or output is near enough to its scale to stand for it; nobody reads states."""
+        if value in self._states:
+            return True
         return value in self._labels and abs(self._labels[value] / scale_of(value.type.element) - 1.0) <= self._nominal
 
     def _leaving(self, output: Output) -> Value:
         """Return an output at its label if that is its scale, else behind a relabelling by a number with few bits."""
         value, old = self._builder.lookup(output.value), output.value
-        if old not in self._factors or old not in self._labels or self._keeps(old):
+        if output.name in self._next_states or old not in self._factors or old not in self._labels:
+            return value
+        if self._keeps(old):
             return value
         scale = scale_of(old.type.element)
         near = multiple_near(self._labels[old], scale)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from mrqc.analysis.scale_groups import TIES, scale_groups
+from mrqc.analysis.scale_groups import TIES, scale_groups, state_edges
 from mrqc.ir.graph import Module
 from mrqc.ir.op import Value
 from mrqc.numerics import power_of_two_exponent
@@ -101,6 +101,7 @@ def multiple_near(label: float, wanted: float) -> float:
 def _ties(module: Module, target: Target) -> Iterator[_Link]:
     """Yield the links between operands and results that the module's own scales have."""
     conditions = tie_conditions(target)
+    yield from (_Link(value, following) for value, following in state_edges(module))
     for statement in module.graph.statements:
         op, result = statement.op, statement.result
         if isinstance(op, nn.Relabel):

@@ -25,6 +25,7 @@ _PASSING = (
     nn.Transpose,
     nn.Slice,
     nn.Take,
+    nn.Concat,
     nn.Clip,
     nn.Pad,
     nn.MirrorPad,
