@@ -31,8 +31,8 @@ class BodyWriter:
 
         Args:
             plan: What to write.
-            inputs: Names of the parameters of the module's inputs.
-            outputs: Names of the parameters of the module's outputs.
+            inputs: What the buffers of the module's inputs are called: parameters, or members of the state.
+            outputs: The same for the module's outputs.
             tables: Names of the arrays in flash.
             kernels: Takes note of the kernels that are called.
         """
@@ -43,13 +43,21 @@ class BodyWriter:
         self._kernels = kernels
         self._tensors: dict[Value, str] = {}
         self._used: set[str] = set()
+        module = plan.module
+        kept = {state.input for state in module.states}
+        given = zip(module.graph.inputs, inputs, strict=True)
+        self._parameters = [name for value, name in given if value.name not in kept]
+        self._next_states = {state.output for state in module.states}
 
     def write(self) -> str:
         """Return the statements, indented."""
         layers = [self._layer(index, *entry) for index, entry in enumerate(self._plan.calls)]
         copies = [self._copy(index, value) for index, value in self._plan.placement.copies]
-        unused = [f"(void){name};" for name in (*self._inputs, "arena") if name not in self._used]
-        text = "\n\n".join(["\n".join(unused), *layers, *copies]).strip()
+        unused = [f"(void){name};" for name in (*self._parameters, "arena") if name not in self._used]
+        statements = "\n\n".join([*layers, *copies])
+        if self._next_states and "state->" not in statements:
+            unused.append("(void)state;")
+        text = "\n\n".join(["\n".join(unused), statements]).strip()
         return wrap_lists(textwrap.indent(text, "    "))
 
     def _layer(self, index: int, statement: Statement, call: KernelCall | None) -> str:
@@ -127,8 +135,13 @@ class BodyWriter:
 
     def _copy(self, index: int, value: Value) -> str:
         output = self._plan.module.graph.outputs[index]
-        comment = _comment(f"output {output.name} is {value} once more")
-        return f"{comment}\nmemcpy({self._outputs[index]}, {self._buffer(value)}, {value.type.bytes});"
+        if output.name in self._next_states:
+            comment = _comment(f"state {output.name} is {value}")
+        else:
+            comment = _comment(f"output {output.name} is {value} once more")
+        in_arena = self._plan.placement.places[value].home is Home.ARENA
+        source = self._pointer(value) if in_arena else self._buffer(value)
+        return f"{comment}\nmemcpy({self._outputs[index]}, {source}, {value.type.bytes});"
 
 
 def _comment(text: str) -> str:

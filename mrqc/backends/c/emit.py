@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mrqc.backends.c.body import BodyWriter
 from mrqc.backends.c.calls import Contents
-from mrqc.backends.c.header import Parameter, header_text, provenance, signature
+from mrqc.backends.c.header import Interface, Parameter, header_text, provenance, reset_definition, signature, state_members
 from mrqc.backends.c.literals import table_definition
 from mrqc.backends.c.memory import MemoryReport, memory_of, memory_report, select_kernels
 from mrqc.backends.c.names import unique_identifiers
@@ -44,20 +44,21 @@ def emit_c(module: Module, name: str = "kernel", cpu: str = "generic") -> dict[s
     plan = plan_module(module)
     kernels = select_kernels(plan)
     tables = _table_names(plan)
-    taken = {*kernels.identifiers, *tables.values()}
-    inputs, outputs = _parameters(plan.module, taken)
-    input_names, output_names = ([parameter.name for parameter in each] for each in (inputs, outputs))
+    taken = {*kernels.identifiers, *tables.values(), f"{name}_state", f"{name}_reset"}
+    interface = _interface(plan.module, taken)
+    input_names, output_names = _buffer_names(plan.module, interface)
     body = BodyWriter(plan, input_names, output_names, tables, kernels).write()
     source = [
         f"/* {provenance(module, f'{name}.c')}\n * The inner loops are written to be optimized for speed (-O3). */",
         f'#include "{name}.h"\n\n#include <stdint.h>\n#include <string.h>',
         kernels.text,
         *(table_definition(table_name, *contents) for contents, table_name in tables.items()),
-        f"{signature(name, inputs, outputs)}\n{{\n{body}\n}}",
+        *((reset_definition(name, interface),) if interface.states else ()),
+        f"{signature(name, interface)}\n{{\n{body}\n}}",
     ]
     return {
         f"{name}.c": "\n\n".join(part for part in source if part) + "\n",
-        f"{name}.h": header_text(module, name, inputs, outputs, memory_of(plan, kernels)),
+        f"{name}.h": header_text(module, name, interface, memory_of(plan, kernels)),
     }
 
 
@@ -72,19 +73,19 @@ def _table_names(plan: Plan) -> dict[Contents, str]:
     return names
 
 
-def _parameters(module: Module, taken: Iterable[str]) -> tuple[list[Parameter], list[Parameter]]:
-    """Return inputs and outputs under the names that they have in C, none of them ``taken``.
+def _interface(module: Module, taken: Iterable[str]) -> Interface:
+    """Return inputs, outputs and states under the names that they have in C, none of them ``taken``.
 
     A lone input or output is called just that: callers can exchange models without a change of their code. Kernels
     use both words for parameters of their own only, so there is nothing to collide with.
     """
-    graph = module.graph
-    kinds = ["input"] * len(graph.inputs) + ["output"] * len(graph.outputs)
-    model_names = [value.name for value in graph.inputs] + [output.name for output in graph.outputs]
-    types = [value.type for value in graph.inputs] + [output.value.type for output in graph.outputs]
+    inputs, outputs = module.data_inputs, module.data_outputs
+    kinds = ["input"] * len(inputs) + ["output"] * len(outputs)
+    model_names = [value.name for value in inputs] + [output.name for output in outputs]
+    types = [value.type for value in inputs] + [output.value.type for output in outputs]
     lone = [kind for kind in kinds if kinds.count(kind) == 1]
     several = [pair for pair in zip(model_names, kinds, strict=True) if pair[1] not in lone]
-    given = iter(unique_identifiers(several, {*taken, *lone}))
+    given = iter(unique_identifiers(several, {*taken, *lone, "state"}))
     names = [kind if kind in lone else next(given) for kind in kinds]
     macros: list[str] = []
     for kind, name in zip(kinds, names, strict=True):
@@ -95,4 +96,14 @@ def _parameters(module: Module, taken: Iterable[str]) -> tuple[list[Parameter], 
             macro = f"{stem}_{number}"
         macros.append(macro)
     parameters = [Parameter(*row) for row in zip(names, macros, model_names, types, strict=True)]
-    return parameters[: len(graph.inputs)], parameters[len(graph.inputs) :]
+    return Interface(tuple(parameters[: len(inputs)]), tuple(parameters[len(inputs) :]), state_members(module))
+
+
+def _buffer_names(module: Module, interface: Interface) -> tuple[list[str], list[str]]:
+    """Return what the buffers of all inputs and of all outputs of a module are called in its function."""
+    inputs = {parameter.model_name: parameter.name for parameter in interface.inputs}
+    outputs = {parameter.model_name: parameter.name for parameter in interface.outputs}
+    for state, member in zip(module.states, interface.states, strict=True):
+        inputs[state.input] = outputs[state.output] = f"state->{member.name}"
+    graph = module.graph
+    return [inputs[value.name] for value in graph.inputs], [outputs[output.name] for output in graph.outputs]

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mrqc.backends.c.emit import emit_c
 from mrqc.backends.c.harness_main import main_text
-from mrqc.backends.inputs import bind_inputs, initial_states
+from mrqc.backends.inputs import bind_inputs
 from mrqc.errors import InputError, MrqcError
 from mrqc.ir import Module, TensorType
 
@@ -144,18 +144,14 @@ class CompiledKernel:
         self, arrays: Mapping[str, NDArray[Any]], batches: int, repeats: int
     ) -> tuple[dict[str, NDArray[Any]], str]:
         graph = self._module.graph
-        states = {name: first for name, first in initial_states(self._module).items() if name not in arrays}
         with tempfile.TemporaryDirectory(prefix="run-", dir=self._directory) as folder:
             source, destination = Path(folder) / "inputs", Path(folder) / "outputs"
-            # The program reads states first: those of the first sample only, or of each.
-            first = [_as_rows(states[state.input], 1)[0] for state in self._module.states if state.input in states]
             kept = [state.input for state in self._module.states if state.input in arrays]
             names = kept + [value.name for value in self._module.data_inputs]
             rows = [_as_rows(arrays[name], batches) for name in names]
-            given = np.concatenate([np.empty((batches, 0), np.uint8), *rows], axis=1).ravel()
-            np.concatenate([*first, given]).tofile(source)
+            np.concatenate([np.empty((batches, 0), np.uint8), *rows], axis=1).tofile(source)
             command = [str(self._program), str(source), str(destination), str(batches), str(repeats)]
-            command += ["stream"] if states else []
+            command += [] if len(kept) == len(self._module.states) else ["stream"]
             printed = _run(command, self._directory)
             results = np.fromfile(destination, np.uint8).reshape(batches, -1)
         ends = np.cumsum([output.value.type.bytes for output in graph.outputs])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mrqc.backends.c.header import state_members
 from mrqc.backends.c.literals import C_TYPES
 from mrqc.ir import Module
 
@@ -21,7 +22,7 @@ _TEMPLATE = """\
 
 enum {{ GUARD = {guard}, MISALIGNMENT = {misalignment} }};
 
-{buffers}
+{buffers}{state}
 static uint8_t arena[GUARD + MISALIGNMENT + {prefix}_ARENA_BYTES + GUARD];
 
 static void fail(const char *message, const char *subject)
@@ -103,16 +104,29 @@ _WRITE = """\
         }}"""
 
 
-_ONLY_FIRST = """\
-        if (argc == 5 || sample == 0) {{
+_STATE = """
+static struct {{
+    unsigned char before[GUARD];
+    {name}_state content;
+    unsigned char after[GUARD];
+}} state;"""
+
+_READ_STATES = """\
+        if (sample == 0) {{
+            {name}_reset(&state.content);
+        }}
+        if (argc == 5) {{
 {statements}
         }}"""
 
-_HAND_ON = "            memcpy({state}, {output} + GUARD, sizeof {state});"
+_CHECK_STATE = """\
+    check(state.before, GUARD, sizeof state.before, pattern, "state");
+    check(state.after, GUARD, sizeof state.after, pattern, "state");"""
 
-_IN_A_STREAM = """\
-        if (argc == 6) {{
-{statements}
+
+_WRITE_STATE = """\
+        if (fwrite({buffer}, sizeof {buffer}, 1, output_file) != 1) {{
+            fail("cannot write", "{buffer}");
         }}"""
 
 
@@ -120,49 +134,55 @@ def main_text(module: Module, name: str, *, misaligned: bool) -> str:
     """Return the C text of a program ``INPUT OUTPUT SAMPLES REPEATS [stream]``.
 
     It reads the inputs of each sample one after the other, states first, writes the outputs likewise, and prints the
-    shortest of REPEATS processor times, in seconds, unless that is 0. In a stream only the first sample has states.
+    shortest of REPEATS processor times, in seconds, unless that is 0. In a stream samples have no states to be read:
+    the first begins with those of a reset, and each hands them on.
 
     Args:
         module: Of the kernel.
         name: Of the kernel.
         misaligned: Whether the arena begins at an odd address.
     """
-    names = {value.name: f"input_{index}" for index, value in enumerate(module.graph.inputs)}
-    inputs = [(names[value.name], value.type) for value in module.graph.inputs]
-    outputs = [(f"output_{index}", output.value.type) for index, output in enumerate(module.graph.outputs)]
+    interface = [f"input_{index}" for index in range(len(module.data_inputs))]
+    inputs = list(zip(interface, (value.type for value in module.data_inputs), strict=True))
+    results = [(f"output_{index}", output.value.type) for index, output in enumerate(module.data_outputs)]
     buffers = [f"static {C_TYPES[type_.dtype]} {name}[{type_.size}];" for name, type_ in inputs]
-    buffers += [f"static {C_TYPES[type_.dtype]} {name}[GUARD + {type_.size} + GUARD];" for name, type_ in outputs]
-    guards = {name: f"GUARD * sizeof({C_TYPES[type_.dtype]})" for name, type_ in outputs}
+    buffers += [f"static {C_TYPES[type_.dtype]} {name}[GUARD + {type_.size} + GUARD];" for name, type_ in results]
+    guards = {name: f"GUARD * sizeof({C_TYPES[type_.dtype]})" for name, type_ in results}
     checked = {**guards, "arena": "GUARD"}
-    arguments = [name for name, _ in inputs] + [f"{name} + GUARD" for name, _ in outputs]
+    prepared = [*checked, *(("state.before", "state.after") if module.states else ())]
+    arguments = [name for name, _ in inputs] + [f"{name} + GUARD" for name, _ in results]
+    arguments += ["&state.content"] if module.states else []
+    checks = [
+        f'    check({buffer}, {guard}, sizeof {buffer}, pattern, "{buffer}");' for buffer, guard in checked.items()
+    ]
     return _TEMPLATE.format(
         name=name,
         prefix=name.upper(),
         guard=GUARD,
         misalignment=int(misaligned),
         buffers="\n".join(buffers),
+        state=_STATE.format(name=name) if module.states else "",
         arguments=", ".join([*arguments, "arena + GUARD + MISALIGNMENT"]),
-        prepare="\n".join(f"    memset({buffer}, pattern, sizeof {buffer});" for buffer in checked),
-        check="\n".join(
-            f'    check({buffer}, {guard}, sizeof {buffer}, pattern, "{buffer}");' for buffer, guard in checked.items()
-        ),
-        read="\n".join(_reads(module, names)),
-        write="\n".join([*(_WRITE.format(buffer=buffer, guard=guard) for buffer, guard in guards.items()),
-                         *_hand_on(module, names)]),
+        prepare="\n".join(f"    memset({buffer}, pattern, sizeof {buffer});" for buffer in prepared),
+        check="\n".join([*checks, *((_CHECK_STATE.format(),) if module.states else ())]),
+        read="\n".join([*_read_states(module, name), *(_READ.format(buffer=buffer) for buffer, _ in inputs)]),
+        write="\n".join(_writes(module, guards)),
     )
 
 
-def _reads(module: Module, names: Mapping[str, str]) -> Iterator[str]:
-    """Yield what reads a sample: its states, unless they are those that the sample before left, and all else."""
-    states = [_READ.format(buffer=names[state.input]) for state in module.states]
-    if states:
-        yield _ONLY_FIRST.format(statements="\n".join(states))
-    yield from (_READ.format(buffer=names[value.name]) for value in module.data_inputs)
+def _read_states(module: Module, name: str) -> Iterator[str]:
+    if module.states:
+        reads = (_READ.format(buffer=f"state.content.{member.name}") for member in state_members(module))
+        yield _READ_STATES.format(name=name, statements="\n".join(reads))
 
 
-def _hand_on(module: Module, names: Mapping[str, str]) -> Iterator[str]:
-    """Yield what makes the states of the next sample of those that the kernel has written."""
-    outputs = {output.name: f"output_{index}" for index, output in enumerate(module.graph.outputs)}
-    copies = [_HAND_ON.format(state=names[state.input], output=outputs[state.output]) for state in module.states]
-    if copies:
-        yield _IN_A_STREAM.format(statements="\n".join(copies))
+def _writes(module: Module, guards: Mapping[str, str]) -> Iterator[str]:
+    """Yield what writes the outputs of a sample in the order that they have in the graph."""
+    kept = dict(zip((state.output for state in module.states), state_members(module), strict=True))
+    results = iter(guards.items())
+    for output in module.graph.outputs:
+        if output.name in kept:
+            yield _WRITE_STATE.format(buffer=f"state.content.{kept[output.name].name}")
+        else:
+            buffer, guard = next(results)
+            yield _WRITE.format(buffer=buffer, guard=guard)

@@ -33,12 +33,14 @@ class MemoryReport:
         arena_bytes: The buffer that the caller provides, at least 1; inputs and outputs come on top.
         constant_bytes: Weights, biases, tables and layer parameters in flash; code comes on top.
         stack_bytes: The most that kernels keep in arrays on the stack at once.
+        state_bytes: What the caller keeps from one call to the next.
         buffers: What lives in the arena, in order of execution; what is never alive at once may overlap.
     """
 
     arena_bytes: int
     constant_bytes: int
     stack_bytes: int
+    state_bytes: int
     buffers: tuple[ArenaBuffer, ...]
 
 
@@ -71,4 +73,6 @@ def memory_of(plan: Plan, kernels: Selection) -> MemoryReport:
         for value in plan.module.graph.values()
         if placement.places[value].home is Home.ARENA and placement.roots[value] == value
     )
-    return MemoryReport(max(1, placement.arena_bytes), constant_bytes, kernels.stack_bytes, buffers)
+    kept = {state.input for state in plan.module.states}
+    state_bytes = sum(value.type.bytes for value in plan.module.graph.inputs if value.name in kept)
+    return MemoryReport(max(1, placement.arena_bytes), constant_bytes, kernels.stack_bytes, state_bytes, buffers)

@@ -102,4 +102,11 @@ def plan_module(module: Module) -> Plan:
         for statement in module.graph.statements
         if statement.result not in constants
     )
-    return Plan(module, calls, place_values(module.graph, constants))
+    return Plan(module, calls, place_values(module.graph, constants, _next_contents(module)))
+
+
+def _next_contents(module: Module) -> dict[int, Value]:
+    """Return, for the index of each output that a state takes over, the input that this state is."""
+    inputs = {value.name: value for value in module.graph.inputs}
+    taken = {state.output: inputs[state.input] for state in module.states}
+    return {index: taken[out.name] for index, out in enumerate(module.graph.outputs) if out.name in taken}
