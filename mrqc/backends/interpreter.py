@@ -83,9 +83,7 @@ class Interpreter:
             InputError: The inputs do not fit the module.
         """
         wanted = {output.name: output.value for output in self.module.graph.outputs}
-        slices = [
-            self._outputs(values, wanted, count) for values, count in self._run_slices(inputs, free=True)
-        ]
+        slices = [self._outputs(values, wanted, count) for values, count in self._run_slices(inputs, free=True)]
         return {name: _joined([found[name] for found in slices]) for name in wanted}
 
     def trace(self, inputs: Mapping[str, ArrayLike] | ArrayLike) -> dict[str, Array]:
@@ -140,9 +138,7 @@ class Interpreter:
             if states:
                 states = {state.input: values[outputs[state.output]] for state in self.module.states}
 
-    def _parts(
-        self, arrays: Mapping[str, Array], batches: int, step: int
-    ) -> Iterator[tuple[dict[str, Array], int]]:
+    def _parts(self, arrays: Mapping[str, Array], batches: int, step: int) -> Iterator[tuple[dict[str, Array], int]]:
         extents = {value.name: value.type.shape[0] for value in self.module.graph.inputs if value.type.shape}
         if extents.keys().isdisjoint(arrays):
             yield dict(arrays), batches

@@ -101,10 +101,15 @@ def _scheme(target: str | None, emitter: Emitter) -> Target | None:
 
 def _facts(lowered: Module, log: PassLog) -> dict[str, object]:
     memory = _memory(lowered)
-    graph = lowered.graph
+    facts = library.report.tensor_facts
+    inputs = {value.name: value for value in lowered.graph.inputs}
     return {
-        "inputs": [library.report.tensor_facts(value.name, value.type) for value in graph.inputs],
-        "outputs": [library.report.tensor_facts(output.name, output.value.type) for output in graph.outputs],
+        "inputs": [facts(value.name, value.type) for value in lowered.data_inputs],
+        "outputs": [facts(output.name, output.value.type) for output in lowered.data_outputs],
+        "states": [
+            {**facts(state.input, inputs[state.input].type), "next": state.output, "initial": state.initial}
+            for state in lowered.states
+        ],
         "arena_bytes": None if memory is None else memory.arena_bytes,
         "constant_bytes": None if memory is None else memory.constant_bytes,
         "seconds": 0.0,
@@ -123,9 +128,11 @@ def _memory(lowered: Module) -> MemoryReport | None:
 
 
 def _summary(lowered: Module, facts: dict[str, object], files: Iterable[Path]) -> str:
-    graph = lowered.graph
-    rows = [("input", *library.report.describe_tensor(value.name, value.type)) for value in graph.inputs]
-    rows += [("output", *library.report.describe_tensor(out.name, out.value.type)) for out in graph.outputs]
+    describe = library.report.describe_tensor
+    kept = {state.input for state in lowered.states}
+    rows = [("input", *describe(value.name, value.type)) for value in lowered.data_inputs]
+    rows += [("output", *describe(output.name, output.value.type)) for output in lowered.data_outputs]
+    rows += [("state", *describe(value.name, value.type)) for value in lowered.graph.inputs if value.name in kept]
     table = library.report.format_table(rows, indent="  ")
     target = "" if lowered.fact("target") is None else f" for {lowered.fact('target')}"
     memory = f"arena {facts['arena_bytes']} bytes, constants {facts['constant_bytes']} bytes, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mrqc.analysis.scale_groups import state_edges
 from mrqc.ir.graph import Module, Output, Statement
 from mrqc.ir.op import Op, Value
 from mrqc.ir.rewrite import GraphBuilder, without_dead_statements
@@ -18,7 +19,7 @@ class StripEdges(Pass):
     """Take a quantize at an input and a dequantize at an output out of the module; the host does both.
 
     An input whose float value is quantized to more than one scheme stays as it is. A transpose between a float
-    input and its quantize moves behind it.
+    input and its quantize moves behind it. A state begins and ends with the same codes, or stays float.
     """
 
     name: ClassVar[str] = "strip-edges"
@@ -28,7 +29,13 @@ class StripEdges(Pass):
     def __call__(self, module: Module) -> Module:
         """Return the module over codes."""
         graph = module.graph
-        elements = {value: element for value in graph.inputs if (element := _entry_element(module, value))}
+        inputs = {value.name: value for value in graph.inputs}
+        floats = _float_states(module)
+        elements = {
+            value: element
+            for value in graph.inputs
+            if value not in floats and (element := _entry_element(module, value))
+        }
         builder = GraphBuilder(value.name for value in graph.values())
         for value in graph.inputs:
             element = elements.get(value)
@@ -46,8 +53,21 @@ class StripEdges(Pass):
             for old, new in zip(statement.results, results, strict=True):
                 if old != new:
                     builder.bind(old, new)
-        outputs = [Output(output.name, _exit_value(module, output.value)) for output in graph.outputs]
+        kept = {state.output for state in module.states if inputs[state.input] in floats}
+        outputs = [
+            output if output.name in kept else Output(output.name, _exit_value(module, output.value))
+            for output in graph.outputs
+        ]
         return without_dead_statements(module.with_graph(builder.finish(outputs)))
+
+
+def _float_states(module: Module) -> set[Value]:
+    """Return the states that are quantized in another way at one end of the module than at the other."""
+    return {
+        value
+        for value, following in state_edges(module)
+        if (_entry_element(module, value) or value.type.element) != _exit_value(module, following).type.element
+    }
 
 
 def _retyped(statement: Statement, op: Op) -> tuple[Value, ...]:

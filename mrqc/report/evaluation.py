@@ -92,8 +92,8 @@ def evaluate(
         InputError: A model is no classifier of one input, or samples or labels do not fit it.
     """
     reference = ScoredModule.of(original)
-    candidate = None if lowered is None else ScoredModule.of(lowered)
-    classes = reference.answer.value.type.size // reference.answer.value.type.shape[0]
+    candidate = None if lowered is None else ScoredModule.of(lowered, reference)
+    classes = reference.classes
     offset = label_offset_for(data, classes, label_offset, remark)
     check_labels(data, classes, offset)
     total = len(data) if limit is None else min(limit, len(data))
@@ -139,9 +139,7 @@ class TimedModel:
         start = time.perf_counter()
         outputs = self.runner.run({value.name: samples})
         self.seconds += time.perf_counter() - start
-        scores = self.scored.scores(outputs)
-        count = len(samples) - missing
-        return Scores(scores.answers[:count], scores.logits[:count])
+        return self.scored.scores(outputs).first(len(samples) - missing)
 
 
 @dataclass

@@ -78,7 +78,8 @@ class Yardstick:
         self._data = data
         self._original = original
         self.images = len(data) if limit is None else min(limit, len(data))
-        self._has_softmax = scored.logits is not scored.answer
+        self._scored = scored
+        self._has_softmax = scored.logits is not scored.answer or scored.is_detector
         self._scores = self._run(scored, False, progress)
         classes = self._scores.answers.shape[1]
         self._labels: NDArray[np.int64] | None = None
@@ -100,7 +101,7 @@ class Yardstick:
         Raises:
             InputError: A sample cannot be read.
         """
-        found, expected = self._run(ScoredModule.of(module), True, progress), self._scores
+        found, expected = self._run(ScoredModule.of(module, self._scored), True, progress), self._scores
         top1 = lost = gained = agreement = kl = None
         if self._is_classifier:
             first: NDArray[np.int64] = top_indices(found.answers, 1)[:, 0]
@@ -116,7 +117,7 @@ class Yardstick:
             gained,
             agreement,
             kl,
-            _finite(signal_to_noise_db(expected.answers, found.answers)),
+            _finite(signal_to_noise_db(expected.output, found.output)),
             _finite(signal_to_noise_db(self._visible(expected.logits), self._visible(found.logits))),
         )
 
@@ -134,7 +135,11 @@ class Yardstick:
             done += len(samples)
             if progress is not None:
                 progress(done, self.images)
-        return Scores(np.concatenate([p.answers for p in parts]), np.concatenate([p.logits for p in parts]))
+        return Scores(
+            np.concatenate([part.answers for part in parts]),
+            np.concatenate([part.logits for part in parts]),
+            np.concatenate([part.output for part in parts]),
+        )
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

@@ -26,6 +26,8 @@ _SOFTMAXES = (
     nn.Softmax,
     *(int_ops.Softmax, int_ops.ReciprocalSoftmax, int_ops.InterpolatedSoftmax, int_ops.FloatSoftmax),
 )
+_LEAST_PROBABILITY = 2.0**-9
+"""Half a code of eight bits: what a probability of zero stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +35,51 @@ class Scores:
     """What a classifier says of some images.
 
     Attributes:
-        answers: Real values of its output, of shape images, classes.
+        answers: A score for each class, of shape images, classes: its output, but for a detector.
         logits: The same before the softmax; the answers themselves where the model has none.
+        output: Real values of its output, of shape images, numbers.
     """
 
     answers: NDArray[np.float64]
     logits: NDArray[np.float64]
+    output: NDArray[np.float64]
+
+    def first(self, count: int) -> Scores:
+        """Return what is said of the first images."""
+        return Scores(self.answers[:count], self.logits[:count], self.output[:count])
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredModule:
     """A classifier that also returns its logits.
 
+    A model that ends in a sigmoid over one number for each image, as a detector of a wake word does, gives the
+    probability of the second of two classes.
+
     Attributes:
         module: The module, with one more output if it ends in a softmax.
         answer: The model's output.
         logits: The output that holds the softmax's input, or the model's output again.
         slope: What the softmax multiplies its input by, which belongs to the logits.
+        is_detector: Whether the output is the probability of one thing.
     """
 
     module: Module
     answer: Output
     logits: Output
     slope: float = 1.0
+    is_detector: bool = False
 
     @classmethod
-    def of(cls, module: Module) -> ScoredModule:
+    def of(cls, module: Module, original: ScoredModule | None = None) -> ScoredModule:
         """Return ``module`` with its logits as an output.
 
         The softmax of probabilities would say little about how far two models are apart: one at the end is
         looked through; a quantize, dequantize, clamp or reshape behind it is part of it.
+
+        Args:
+            module: The classifier.
+            original: What it is lowered from, which says whether it is a detector; itself if None.
 
         Raises:
             InputError: The module has not exactly one input and one output of scores for each image.
@@ -79,6 +96,8 @@ class ScoredModule:
                 f"module {module.name}: output {answer.name!r} of shape {list(answer.value.type.shape)} "
                 "does not hold one row of class scores for each image"
             )
+        if original.is_detector if original else _is_detector(module, answer.value):
+            return cls(module, answer, answer, is_detector=True)
         softmax = _last_softmax(module, answer.value)
         if softmax is None:
             return cls(module, answer, answer)
@@ -88,17 +107,36 @@ class ScoredModule:
 
     def scores(self, outputs: dict[str, NDArray[Any]]) -> Scores:
         """Return the real-valued scores in what the module's run gave."""
-        return Scores(
-            _real(self.answer.value.type, outputs[self.answer.name]),
-            self.slope * _real(self.logits.value.type, outputs[self.logits.name]),
-        )
+        answers = _real(self.answer.value.type, outputs[self.answer.name])
+        if self.is_detector:
+            both = np.concatenate([1.0 - answers, answers], axis=1)
+            return Scores(both, np.log(np.clip(both, _LEAST_PROBABILITY, None)), answers)
+        return Scores(answers, self.slope * _real(self.logits.value.type, outputs[self.logits.name]), answers)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        type_ = self.answer.value.type
+        return 2 if self.is_detector else type_.size // type_.shape[0]
+
+
+def _definition_behind(module: Module, value: Value) -> Statement | None:
+    """Return what defines a value, looking through what can stand behind a softmax."""
+    statement = module.graph.definitions.get(value)
+    while statement is not None and isinstance(statement.op, _AFTER_SOFTMAX):
+        statement = module.graph.definitions.get(statement.op.operands[0])
+    return statement
+
+
+def _is_detector(module: Module, value: Value) -> bool:
+    """Whether a sigmoid gives one number for each image."""
+    statement = _definition_behind(module, value)
+    return statement is not None and isinstance(statement.op, nn.Sigmoid) and value.type.size == value.type.shape[0]
 
 
 def _last_softmax(module: Module, value: Value) -> Statement | None:
     """Return the softmax that ends the module, or None where none does."""
-    statement = module.graph.definitions.get(value)
-    while statement is not None and isinstance(statement.op, _AFTER_SOFTMAX):
-        statement = module.graph.definitions.get(statement.op.operands[0])
+    statement = _definition_behind(module, value)
     if statement is None or not isinstance(statement.op, _SOFTMAXES):
         return None
     # A softmax that runs along anything but the classes is no softmax over them.

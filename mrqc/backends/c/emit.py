@@ -7,7 +7,15 @@ from collections.abc import Iterable
 
 from mrqc.backends.c.body import BodyWriter
 from mrqc.backends.c.calls import Contents
-from mrqc.backends.c.header import Interface, Parameter, header_text, provenance, reset_definition, signature, state_members
+from mrqc.backends.c.header import (
+    Interface,
+    Parameter,
+    header_text,
+    provenance,
+    reset_definition,
+    signature,
+    state_members,
+)
 from mrqc.backends.c.literals import table_definition
 from mrqc.backends.c.memory import MemoryReport, memory_of, memory_report, select_kernels
 from mrqc.backends.c.names import unique_identifiers

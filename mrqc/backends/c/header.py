@@ -171,8 +171,9 @@ def _comment_lines(name: str, interface: Interface, memory: MemoryReport) -> Ite
     else:
         yield " * calls; the function has no state of its own and may run in several threads, each with its own arena."
     yield " *"
-    state = f" {memory.state_bytes} bytes of state," if interface.states else ""
-    yield f" * RAM:   {memory.arena_bytes} bytes of arena,{state} at most {memory.stack_bytes} bytes of arrays on the stack"
+    kept = f"{memory.state_bytes} bytes of state, " if interface.states else ""
+    stack = f"at most {memory.stack_bytes} bytes of arrays on the stack"
+    yield f" * RAM:   {memory.arena_bytes} bytes of arena, {kept}{stack}"
     yield f" * Flash: {memory.constant_bytes} bytes of constants, beside the code"
 
 

@@ -17,6 +17,7 @@ from mrqc.backends.tflite.biases import with_sums_as_biases
 from mrqc.backends.tflite.file import FileRecord
 from mrqc.backends.tflite.hybrid import has_asymmetric_inputs, with_codes_as_weights
 from mrqc.backends.tflite.signed import needs_signed_codes, with_signed_codes
+from mrqc.backends.tflite.variables import read_states, write_state
 from mrqc.backends.tflite.writer import TFLITE_EXPORTS, Site, Writer
 from mrqc.errors import Diagnostic, RefusalError, TargetError
 from mrqc.ir import DType, Module, Output, Statement, TensorType
@@ -27,7 +28,7 @@ TFLITE_EXPORTS.seal(NN_OPS)
 
 
 def export_tflite(module: Module, description: str = "") -> bytes:
-    """Return an ``nn`` module as a TFLite file with one subgraph.
+    """Return an ``nn`` module as a TFLite file with one subgraph, and one that sets up variables where it has states.
 
     Scales, zero points and codes are those of the module; constants that are equal share one buffer. Inputs and
     outputs keep their names.
@@ -40,11 +41,13 @@ def export_tflite(module: Module, description: str = "") -> bytes:
         TargetError: Statements that no operator of TFLite computes, all of them.
     """
     module = with_sums_as_biases(with_codes_as_weights(module))
-    graph = (with_signed_codes(module) if needs_signed_codes(module) else module).graph
+    module = with_signed_codes(module) if needs_signed_codes(module) else module
+    graph = module.graph
     constants = {s.result: s.op.value for s in graph.statements if isinstance(s.op, nn.Constant)}
     writer = Writer(FileRecord(module.name, description), constants, has_asymmetric_inputs(module))
     inputs = [writer.declare(value.name, value.type) for value in graph.inputs]
     writer.index_of.update(zip(graph.inputs, inputs, strict=True))
+    handles = read_states(module, writer)
     outputs = [_output(output, writer) for output in graph.outputs]
     findings = [
         Diagnostic(reason, f"input {value.name!r}") for value in graph.inputs if (reason := _wrong_codes(value.type))
@@ -58,8 +61,13 @@ def export_tflite(module: Module, description: str = "") -> bytes:
     for output, index in zip(graph.outputs, outputs, strict=True):
         if index != writer.index_of[output.value]:
             writer.copy(writer.index_of[output.value], index)
-    writer.file.inputs = tuple(inputs)
-    writer.file.outputs = tuple(outputs)
+        if output.name in handles:
+            write_state(handles[output.name], index, writer)
+    data = {value.name for value in module.data_inputs}
+    writer.file.inputs = tuple(i for value, i in zip(graph.inputs, inputs, strict=True) if value.name in data)
+    writer.file.outputs = tuple(
+        index for output, index in zip(graph.outputs, outputs, strict=True) if output.name not in handles
+    )
     return writer.file.to_bytes()
 
 

@@ -5,7 +5,7 @@ The schema is that of the ``tflite`` package; docs of the fields: the schema its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,14 +39,14 @@ class TensorRecord:
     Attributes:
         name: As the file has it.
         shape: Extents.
-        dtype: Storage.
+        dtype: Storage; None for the handle of a variable.
         quantization: Scales and zero points, if any.
         data: The elements of a constant.
     """
 
     name: str
     shape: tuple[int, ...]
-    dtype: DType
+    dtype: DType | None
     quantization: Quantization | None = None
     data: Data | None = None
 
@@ -57,11 +57,11 @@ class Options:
 
     Attributes:
         table: Its name in the schema, such as ``Conv2DOptions``.
-        fields: Names in the schema and contents, plain numbers.
+        fields: Names in the schema and contents, plain numbers and texts.
     """
 
     table: str
-    fields: tuple[tuple[str, int | float | bool], ...] = ()
+    fields: tuple[tuple[str, int | float | bool | str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class OperatorRecord:
 
 @dataclass
 class FileRecord:
-    """A file with one subgraph."""
+    """A file with one subgraph, and maybe a second one, which the first runs once."""
 
     name: str
     description: str
@@ -85,6 +85,7 @@ class FileRecord:
     operators: list[OperatorRecord] = field(default_factory=list[OperatorRecord])
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
+    initializer: FileRecord | None = None
 
     def to_bytes(self) -> bytes:
         """Return the file."""
@@ -99,15 +100,16 @@ class _Serializer:
 
     def file(self, record: FileRecord) -> bytes:
         builder = self._builder
-        codes = list(dict.fromkeys((operator.builtin, operator.version) for operator in record.operators))
+        graphs = [record, *([] if record.initializer is None else [record.initializer])]
+        codes = list(dict.fromkeys((op.builtin, op.version) for graph in graphs for op in graph.operators))
         # Buffer 0 is the empty one, for everything that is computed.
-        datas = list(dict.fromkeys(tensor.data for tensor in record.tensors if tensor.data is not None))
+        tensors = [tensor for graph in graphs for tensor in graph.tensors]
+        datas = list(dict.fromkeys(tensor.data for tensor in tensors if tensor.data is not None))
         buffer_of = {data: index for index, data in enumerate(datas, 1)}
         buffers = self._tables(tflite.ModelStartBuffersVector, [self._buffer(data) for data in (None, *datas)])
-        tensors = [self._tensor(tensor, buffer_of.get(tensor.data, 0)) for tensor in record.tensors]  # type: ignore[arg-type]
-        operators = [self._operator(op, codes.index((op.builtin, op.version))) for op in record.operators]
-        subgraph = self._subgraph(record, tensors, operators)
-        subgraphs = self._tables(tflite.ModelStartSubgraphsVector, [subgraph])
+        subgraphs = self._tables(
+            tflite.ModelStartSubgraphsVector, [self._subgraph(graph, buffer_of, codes) for graph in graphs]
+        )
         operator_codes = self._tables(tflite.ModelStartOperatorCodesVector, [self._code(*code) for code in codes])
         description = builder.CreateString(record.description)
         tflite.ModelStart(builder)
@@ -119,8 +121,12 @@ class _Serializer:
         builder.Finish(tflite.ModelEnd(builder), FILE_IDENTIFIER)
         return bytes(builder.Output())
 
-    def _subgraph(self, record: FileRecord, tensors: Sequence[int], operators: Sequence[int]) -> int:
+    def _subgraph(self, record: FileRecord, buffer_of: Mapping[Data, int], codes: Sequence[tuple[str, int]]) -> int:
         builder = self._builder
+        tensors = [
+            self._tensor(tensor, 0 if tensor.data is None else buffer_of[tensor.data]) for tensor in record.tensors
+        ]
+        operators = [self._operator(op, codes.index((op.builtin, op.version))) for op in record.operators]
         tensor_vector = self._tables(tflite.SubGraphStartTensorsVector, tensors)
         operator_vector = self._tables(tflite.SubGraphStartOperatorsVector, operators)
         inputs, outputs = self._numbers(record.inputs, np.int32), self._numbers(record.outputs, np.int32)
@@ -155,7 +161,9 @@ class _Serializer:
         quantization = None if tensor.quantization is None else self._quantization(tensor.quantization)
         tflite.TensorStart(builder)
         tflite.TensorAddShape(builder, shape)
-        tflite.TensorAddType(builder, TENSOR_TYPES[tensor.dtype])
+        tflite.TensorAddType(
+            builder, tflite.TensorType.RESOURCE if tensor.dtype is None else TENSOR_TYPES[tensor.dtype]
+        )
         tflite.TensorAddBuffer(builder, buffer)
         tflite.TensorAddName(builder, name)
         if quantization is not None:
@@ -189,8 +197,11 @@ class _Serializer:
 
     def _options(self, options: Options) -> int:
         builder = self._builder
+        fields = [
+            (name, builder.CreateString(text) if isinstance(text, str) else text) for name, text in options.fields
+        ]
         getattr(tflite, f"{options.table}Start")(builder)
-        for name, content in options.fields:
+        for name, content in fields:
             getattr(tflite, f"{options.table}Add{name}")(builder, content)
         return getattr(tflite, f"{options.table}End")(builder)
 

@@ -43,7 +43,7 @@ _SIXTEEN_BIT: dict[str, int] = {
 """Version for 16-bit tensors, where it is not 3."""
 
 
-_ONE_VERSION = ("RELU_N1_TO_1", "RELU_0_TO_1")
+_ONE_VERSION = ("RELU_N1_TO_1", "RELU_0_TO_1", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 """Operators that have known all types from the start."""
 
 

@@ -60,7 +60,7 @@ class Writer:
     def append(self, builtin: str, inputs: Sequence[int], outputs: Sequence[int], options: Options | None) -> None:
         """Add an operator at the version that its tensors need."""
         dtypes = [self.file.tensors[index].dtype for index in (*inputs, *outputs) if index >= 0]
-        version = operator_version(builtin, dtypes)
+        version = operator_version(builtin, [dtype for dtype in dtypes if dtype is not None])
         self.file.operators.append(OperatorRecord(builtin, version, tuple(inputs), tuple(outputs), options))
 
     def copy(self, source: int, target: int) -> None:

@@ -84,9 +84,7 @@ class _Alignment:
     def _relabelled_states(self) -> tuple[State, ...]:
         """Return the states, each beginning with the code that it begins with now."""
         factors = {value.name: self._label_factor(value) for value in self._states}
-        return tuple(
-            replace(state, initial=state.initial * factors[state.input]) for state in self._module.states
-        )
+        return tuple(replace(state, initial=state.initial * factors[state.input]) for state in self._module.states)
 
     def _factor(self, value: Value) -> float:
         """Return what a value is multiplied by in the new module."""
