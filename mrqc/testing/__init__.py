@@ -28,6 +28,7 @@ from mrqc.testing.merging import side_by_side
 from mrqc.testing.modules import INT_LAYERS, NN_LAYERS, int_modules, nn_modules, op_modules, schemes
 from mrqc.testing.qdq import as_qdq, qdq_modules
 from mrqc.testing.requantize import requantizations
+from mrqc.testing.states import stateful_modules, with_memory
 from mrqc.testing.target_modules import TARGET_LAYERS, target_modules
 from mrqc.testing.types import dtypes, elements, quantizations, scales, tensor_types
 
@@ -65,6 +66,8 @@ __all__ = [
     "scales",
     "schemes",
     "side_by_side",
+    "stateful_modules",
     "target_modules",
     "tensor_types",
+    "with_memory",
 ]

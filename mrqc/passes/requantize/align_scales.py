@@ -66,8 +66,10 @@ class _Alignment:
         self._builder = GraphBuilder(value.name for value in module.graph.values())
         self._factors: dict[Value, float] = {}
         self._host_results = host_results(module)
-        self._states = {value for value, _ in state_edges(module)}
-        self._next_states = {state.output for state in module.states}
+        # States in the scheme of the original are inputs and outputs of the host like others.
+        edges = [edge for edge in state_edges(module) if edge[1] not in self._host_results]
+        self._states = {value for value, _ in edges}
+        self._next_states = {state.output for state in module.states if state.input in {v.name for v in self._states}}
 
     def run(self) -> Module:
         graph, builder = self._module.graph, self._builder
@@ -84,7 +86,7 @@ class _Alignment:
     def _relabelled_states(self) -> tuple[State, ...]:
         """Return the states, each beginning with the code that it begins with now."""
         factors = {value.name: self._label_factor(value) for value in self._states}
-        return tuple(replace(state, initial=state.initial * factors[state.input]) for state in self._module.states)
+        return tuple(replace(state, initial=state.initial * factors.get(state.input, 1.0)) for state in self._module.states)
 
     def _factor(self, value: Value) -> float:
         """Return what a value is multiplied by in the new module."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from mrqc.analysis.scale_groups import TIES, scale_groups, state_edges
+from mrqc.analysis.scale_groups import TIES, ScaleGroups, scale_groups, state_edges
 from mrqc.ir.graph import Module
 from mrqc.ir.op import Value
 from mrqc.numerics import power_of_two_exponent
@@ -52,7 +52,7 @@ def short_labels(module: Module, target: Target) -> dict[Value, float]:
     """
     groups = scale_groups(module, tie_conditions(target))
     fixed = fixed_groups(module, groups)
-    ties = list(_ties(module, target))
+    ties = [*_ties(module, target), *_state_ties(module, groups)]
     tied: nx.Graph[Value] = nx.Graph()
     tied.add_nodes_from(groups.group_of)
     tied.add_edges_from((link.first, link.second) for link in ties)
@@ -101,7 +101,6 @@ def multiple_near(label: float, wanted: float) -> float:
 def _ties(module: Module, target: Target) -> Iterator[_Link]:
     """Yield the links between operands and results that the module's own scales have."""
     conditions = tie_conditions(target)
-    yield from (_Link(value, following) for value, following in state_edges(module))
     for statement in module.graph.statements:
         op, result = statement.op, statement.result
         if isinstance(op, nn.Relabel):
@@ -115,6 +114,13 @@ def _ties(module: Module, target: Target) -> Iterator[_Link]:
             ratio = scale_of(tie.first.type.element) / (scale_of(tie.second.type.element) * count)
             if power_of_two_exponent(ratio, _TOLERANCE) is not None:
                 yield _Link(tie.first, tie.second, count)
+
+
+def _state_ties(module: Module, groups: ScaleGroups) -> Iterator[_Link]:
+    """Yield the links between the two ends of states that no conversion to the host's scheme stands at."""
+    for value, following in state_edges(module):
+        if value in groups.group_of and following in groups.group_of:
+            yield _Link(value, following)
 
 
 def _odd_factors(free: list[Value], ties: list[_Link], layers: list[_Link]) -> Mapping[Value, int] | None:
