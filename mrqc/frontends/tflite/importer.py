@@ -10,7 +10,7 @@ from mrqc.frontends.constants import Constant, Lost, LostOperandError, Unsupport
 from mrqc.frontends.files import module_name, source_name
 from mrqc.frontends.tflite.emitter import Emitter
 from mrqc.frontends.tflite.folding import fold
-from mrqc.frontends.tflite.graph import Operator, OptionContent, Port, TensorRecord, TfliteGraph
+from mrqc.frontends.tflite.graph import ABSENT, Operator, OptionContent, Port, TensorRecord, TfliteGraph
 from mrqc.frontends.tflite.reader import default_options, read_graph
 from mrqc.frontends.tflite.site import Site, Support
 from mrqc.frontends.tflite.support import RULES, hint_for
@@ -94,6 +94,9 @@ class _Importer:
     def _define_constants(self) -> None:
         used = {index for operator in self.graph.operators for index in operator.inputs}
         used.update(port.tensor for port in self.graph.outputs)
+        computed = {index for operator in self.graph.operators for index in operator.outputs}
+        # What reads a variable that could not be converted, which is reported already.
+        self.tensors.update((index, Lost()) for index in used - computed - {ABSENT})
         for record in self.graph.tensors:
             if record.index not in used or (record.content is None and not record.is_variable):
                 continue

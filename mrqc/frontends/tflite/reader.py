@@ -87,7 +87,9 @@ class _Reader:
         inputs = _integers(self._vector(graph, "Inputs"))
         outputs = _integers(self._vector(graph, "Outputs"))
         input_names, output_names = self._signature_names()
-        run_once = {operator.options.get("init_subgraph_index") for operator in body.operators}
+        # In a damaged file the number of graphs says nothing of how many there are.
+        numbers = {operator.options.get("init_subgraph_index") for operator in body.operators}
+        run_once = sorted(number for number in numbers if isinstance(number, int) and 0 < number < subgraphs)
         return TfliteGraph(
             int(self._model.Version()),
             subgraphs,
@@ -95,7 +97,7 @@ class _Reader:
             body.operators,
             _ports(inputs, input_names, labels),
             _ports(outputs, output_names, labels),
-            {index: self._body(self._model.Subgraphs(index)) for index in range(1, subgraphs) if index in run_once},
+            {number: self._body(self._model.Subgraphs(number)) for number in run_once},
         )
 
     def _body(self, graph: Any) -> Body:

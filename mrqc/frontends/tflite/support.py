@@ -34,7 +34,7 @@ RULES: Mapping[str, Support] = {
 _CONTROL_FLOW = "export the model without control flow"
 _RECURRENT = "recurrent operators keep a state between runs; unroll the sequence before converting"
 _HINTS: Mapping[str, str] = {
-    **dict.fromkeys(("IF", "WHILE", "CALL", "CALL_ONCE", "STABLEHLO_WHILE", "STABLEHLO_CASE"), _CONTROL_FLOW),
+    **dict.fromkeys(("IF", "WHILE", "CALL", "STABLEHLO_WHILE", "STABLEHLO_CASE"), _CONTROL_FLOW),
     **dict.fromkeys(
         (
             "LSTM",
@@ -47,7 +47,6 @@ _HINTS: Mapping[str, str] = {
         ),
         _RECURRENT,
     ),
-    **dict.fromkeys(("READ_VARIABLE", "ASSIGN_VARIABLE", "VAR_HANDLE"), "freeze the model's variables"),
     "CUSTOM": "only builtin operators are supported",
     "DELEGATE": "the model is prepared for one device; use the file from before that",
 }
@@ -67,6 +66,9 @@ def support_table() -> str:
         "or what `--batch` says.\n"
         "Element types are FLOAT32, INT8, UINT8, INT16, INT32 and INT64; constants may be FLOAT16.\n"
         "Where weights of 8 bits meet floats, the runtime rounds these to 8 bits; mrqc keeps to real numbers.\n"
+        "Variables that a model keeps from run to run (VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE), set up by a\n"
+        "graph that CALL_ONCE runs, become states: an input each, and an output that it takes over in the next run.\n"
+        "They start at one number throughout.\n"
         "This table is generated from `mrqc/frontends/tflite`; a test compares them.\n\n"
         f"| operator | supported |\n|---|---|\n{rows}\n"
         f"Shapes that converters work out step by step, on plain integers: {', '.join(FOLDED)}.\n"

@@ -16,6 +16,7 @@ import tflite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tflite_files import RELU6, SAME, Scales, TfliteFile, options
+from variable_files import running_sum
 
 from mrqc.errors import InputError
 from mrqc.frontends.tflite import import_tflite
@@ -140,10 +141,11 @@ def test_damaged_bytes(scratch: Path, content: bytes) -> None:
     assert_contained(content, scratch)
 
 
-def test_every_word_overwritten(scratch: Path) -> None:
+@pytest.mark.parametrize("whole", [WHOLE, running_sum().file.content()], ids=["plain", "variables"])
+def test_every_word_overwritten(whole: bytes, scratch: Path) -> None:
     words = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x00")
-    for position in range(8, len(WHOLE) - 4, 4):
-        assert_contained(WHOLE[:position] + words[position // 4 % 3] + WHOLE[position + 4 :], scratch)
+    for position in range(8, len(whole) - 4, 4):
+        assert_contained(whole[:position] + words[position // 4 % 3] + whole[position + 4 :], scratch)
 
 
 @pytest.mark.assets
