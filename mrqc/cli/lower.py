@@ -103,13 +103,14 @@ def _facts(lowered: Module, log: PassLog) -> dict[str, object]:
     memory = _memory(lowered)
     facts = library.report.tensor_facts
     inputs = {value.name: value for value in lowered.graph.inputs}
+    states = [
+        {**facts(state.input, inputs[state.input].type), "next": state.output, "initial": state.initial}
+        for state in lowered.states
+    ]
     return {
         "inputs": [facts(value.name, value.type) for value in lowered.data_inputs],
         "outputs": [facts(output.name, output.value.type) for output in lowered.data_outputs],
-        "states": [
-            {**facts(state.input, inputs[state.input].type), "next": state.output, "initial": state.initial}
-            for state in lowered.states
-        ],
+        **({"states": states} if states else {}),
         "arena_bytes": None if memory is None else memory.arena_bytes,
         "constant_bytes": None if memory is None else memory.constant_bytes,
         "seconds": 0.0,

@@ -86,7 +86,9 @@ class _Alignment:
     def _relabelled_states(self) -> tuple[State, ...]:
         """Return the states, each beginning with the code that it begins with now."""
         factors = {value.name: self._label_factor(value) for value in self._states}
-        return tuple(replace(state, initial=state.initial * factors.get(state.input, 1.0)) for state in self._module.states)
+        return tuple(
+            replace(state, initial=state.initial * factors.get(state.input, 1.0)) for state in self._module.states
+        )
 
     def _factor(self, value: Value) -> float:
         """Return what a value is multiplied by in the new module."""
