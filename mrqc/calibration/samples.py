@@ -177,22 +177,21 @@ class CalibrationSamples:
             raise UsageError(f"the limit of calibration samples must be at least 1, found {limit}")
         inputs = module.graph.inputs
         name = str(next(iter(sources.values())).path) if sources else "calibration samples"
-        if len(sources) < len(inputs):
-            sources = {**sources, **_states_of_stream(module, sources)}
         # The last batch of a module that takes several rows at once is filled up from the beginning.
-        available = {value.name: -(-len(sources[value.name].source) // _extent(value)) for value in inputs}
+        given = [value for value in inputs if value.name in sources]
+        available = {value.name: -(-len(sources[value.name].source) // _extent(value)) for value in given}
         if len(set(available.values())) > 1:
             listed = ", ".join(f"{given!r} has {count}" for given, count in available.items())
             raise InputError(f"{name}: every input must have the same number of samples, {listed}")
         total = max(available.values(), default=1)
         count = total if limit is None else min(limit, total)
         chosen = np.arange(count, dtype=np.intp) * total // max(count, 1)
-        rows: list[NDArray[np.intp]] = []
-        for value in inputs:
-            extent = _extent(value)
-            numbers = (chosen[:, np.newaxis] * extent + np.arange(extent)).ravel()
-            rows.append(numbers % len(sources[value.name].source))
-        return cls(module, tuple(sources[value.name] for value in inputs), tuple(rows), name)
+        rows = {value.name: _rows_of(value, chosen) % len(sources[value.name].source) for value in given}
+        if len(given) < len(inputs):
+            states = _states_of_stream(module, sources, chosen)
+            sources = {**sources, **states}
+            rows |= {state: np.arange(len(states[state].source)) for state in states}
+        return cls(module, tuple(sources[v.name] for v in inputs), tuple(rows[v.name] for v in inputs), name)
 
     def __len__(self) -> int:
         """Return how many samples there are: batches of the module."""
@@ -299,19 +298,33 @@ class _Converted:
         return self.converter.convert(np.concatenate(found), str(self.path))
 
 
-def _states_of_stream(module: Module, sources: Mapping[str, _Converted]) -> dict[str, _Converted]:
-    """Return what the states of a module are in each run, if samples of its other inputs are those of one stream."""
-    given = {name: source.read(np.arange(len(source.source))) for name, source in sources.items()}
-    outputs = ReferenceProgram(module).run(given)
-    types = {value.name: value for value in module.graph.inputs}
+def _states_of_stream(
+    module: Module, sources: Mapping[str, _Converted], chosen: NDArray[np.intp]
+) -> dict[str, _Converted]:
+    """Return what the states of a module are in some runs of a stream, which its other inputs are the samples of."""
+    program, states = ReferenceProgram(module), initial_states(module)
+    inputs = {value.name: value for value in module.graph.inputs}
+    found: dict[str, list[NDArray[Any]]] = {name: [] for name in states}
+    wanted = set(chosen.tolist())
+    for step in range(int(chosen[-1]) + 1):
+        if step in wanted:
+            for name, array in states.items():
+                found[name].append(np.atleast_1d(array))
+        rows = {name: _rows_of(inputs[name], np.array([step])) for name in sources}
+        given = {name: source.read(rows[name] % len(source.source)) for name, source in sources.items()}
+        outputs = program.run({**given, **states})
+        states = {state.input: outputs[state.output] for state in module.states}
     path = next(iter(sources.values())).path
-    found: dict[str, _Converted] = {}
-    for name, first in initial_states(module).items():
-        following = next(outputs[state.output] for state in module.states if state.input == name)
-        extent = _extent(types[name])
-        array = np.concatenate([np.atleast_1d(first).astype(following.dtype), following[: len(following) - extent]])
-        found[name] = _Converted(ArraySource(array), InputConverter(_with_rows(types[name])), path)
-    return found
+    return {
+        name: _Converted(ArraySource(np.concatenate(arrays)), InputConverter(_with_rows(inputs[name])), path)
+        for name, arrays in found.items()
+    }
+
+
+def _rows_of(value: Value, samples: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the rows of an input that samples of these numbers have."""
+    extent = _extent(value)
+    return (samples[:, np.newaxis] * extent + np.arange(extent)).ravel()
 
 
 @dataclass(frozen=True, slots=True)

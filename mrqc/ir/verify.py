@@ -63,6 +63,9 @@ def _state_problems(module: Module) -> Iterator[Diagnostic]:
             yield Diagnostic(f"there is no output {state.output!r} that it could take over", where)
         if value is not None and following is not None and value.type != following.type:
             yield Diagnostic(f"output {state.output!r}, which it takes over, has another type", where)
+        quantization = None if value is None else value.type.quantization
+        if quantization is not None and not quantization.is_per_tensor:
+            yield Diagnostic("its elements have several scales, so that no code is the one that it starts with", where)
         if not math.isfinite(state.initial):
             yield Diagnostic(f"it starts at {state.initial}, which is no finite number", where)
     for what, names in (("input", [s.input for s in module.states]), ("output", [s.output for s in module.states])):

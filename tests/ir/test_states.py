@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrqc.errors import InputError
-from mrqc.ir import FLOAT, Element, GraphBuilder, Module, Output, State, TensorType, verify
+from mrqc.ir import FLOAT, Element, GraphBuilder, Module, Output, Quantization, State, TensorType, verify
 from mrqc.ir.dtype import DType
 from mrqc.ir.text import parse_module, print_module
 from mrqc.ops import OPS_BY_MNEMONIC, nn
@@ -59,6 +59,14 @@ def test_a_state_keeps_its_type() -> None:
     y = builder.emit(nn.Clip(x, (0.0, 1.0), Element.per_tensor(DType.I8, 0.25)))
     module = Module("m", builder.finish([Output("y", y)]), states=(State("x", "y"),))
     assert ["another type" in str(finding) for finding in verify(module)] == [True]
+
+
+def test_a_state_has_one_scale() -> None:
+    builder = GraphBuilder()
+    element = Element(DType.I8, Quantization.per_axis([0.5, 0.25], [0, 0], 1))
+    x = builder.add_input("x", TensorType((1, 2), element))
+    module = Module("m", builder.finish([Output("y", x)]), states=(State("x", "y"),))
+    assert ["several scales" in str(finding) for finding in verify(module)] == [True]
 
 
 def test_the_text_of_states_reads_back() -> None:

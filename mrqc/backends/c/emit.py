@@ -52,7 +52,9 @@ def emit_c(module: Module, name: str = "kernel", cpu: str = "generic") -> dict[s
     plan = plan_module(module)
     kernels = select_kernels(plan)
     tables = _table_names(plan)
-    taken = {*kernels.identifiers, *tables.values(), f"{name}_state", f"{name}_reset"}
+    taken = {*kernels.identifiers, *tables.values()}
+    if plan.module.states:
+        taken |= {"state", f"{name}_state", f"{name}_reset"}
     interface = _interface(plan.module, taken)
     input_names, output_names = _buffer_names(plan.module, interface)
     body = BodyWriter(plan, input_names, output_names, tables, kernels).write()
@@ -93,7 +95,7 @@ def _interface(module: Module, taken: Iterable[str]) -> Interface:
     types = [value.type for value in inputs] + [output.value.type for output in outputs]
     lone = [kind for kind in kinds if kinds.count(kind) == 1]
     several = [pair for pair in zip(model_names, kinds, strict=True) if pair[1] not in lone]
-    given = iter(unique_identifiers(several, {*taken, *lone, "state"}))
+    given = iter(unique_identifiers(several, {*taken, *lone}))
     names = [kind if kind in lone else next(given) for kind in kinds]
     macros: list[str] = []
     for kind, name in zip(kinds, names, strict=True):

@@ -152,6 +152,10 @@ class _Conversion:
                 "a graph that CALL_ONCE runs sets it up",
             )
         record = self.graph.tensors[read]
+        if len(record.quantization.scales) > 1:
+            raise UnsupportedError(
+                f"variable {_text(variable)!r} has {len(record.quantization.scales)} scales, expected 1"
+            )
         if record.shape != initial.shape or record.element_type != initial.element_type:
             raise UnsupportedError(
                 f"variable {_text(variable)!r} is set up as {initial.element_type} {list(initial.shape)} and read as "
