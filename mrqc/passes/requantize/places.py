@@ -60,7 +60,7 @@ def products(patches_: Single, weights: Real) -> Single:
     """Return the sums of weights ``[O, K]`` times patches ``[places, groups, K]``: ``[places, O]``."""
     groups = patches_.shape[1]
     if groups == 1:
-        return patches_[:, 0] @ weights.T.astype(np.float32)
-    per_group = weights.reshape(groups, -1, weights.shape[1]).astype(np.float32)
-    found = np.matmul(patches_.transpose(1, 0, 2), per_group.transpose(0, 2, 1))
-    return found.transpose(1, 0, 2).reshape(len(patches_), -1)
+        return (patches_[:, 0].astype(np.float64) @ weights.T).astype(np.float32)
+    per_group = weights.reshape(groups, -1, weights.shape[1])
+    found = np.matmul(patches_.transpose(1, 0, 2).astype(np.float64), per_group.transpose(0, 2, 1))
+    return found.transpose(1, 0, 2).reshape(len(patches_), -1).astype(np.float32)
