@@ -166,7 +166,7 @@ class _Group:
     """
 
     def __init__(self, seen: Single) -> None:
-        self.seen = seen - seen.mean(axis=0, dtype=np.float64)
+        self.seen: Real = seen - seen.mean(axis=0, dtype=np.float64)
         self.moments = self.seen.T @ self.seen
 
     def system(self, sums: Single, weight: Single | None) -> tuple[Real, Real]:
@@ -179,13 +179,13 @@ class _Group:
         few = self.seen[~high if many else high]
         part = few.T @ few
         moments = least * self.moments + (most - least) * (self.moments - part if many else part)
-        weight = weight.astype(np.float64)
-        weighted, total = weight @ self.seen, weight.sum()
-        mixed = (weight * (sums - (weight @ sums) / total)) @ self.seen
+        counts: Real = weight.astype(np.float64)
+        weighted, total = counts @ self.seen, float(counts.sum())
+        mixed: Real = (counts * (sums - float(counts @ sums) / total)) @ self.seen
         return moments - np.outer(weighted, weighted) / total, mixed
 
 
-def _second_moments(seen: Single, sums: Single) -> tuple[Real, Real]:
+def _second_moments(seen: Single | Real, sums: Single) -> tuple[Real, Real]:
     """Return centred second moments of what is seen, ``[K, K]``, and with the sums, ``[K]`` or ``[K, O]``."""
     centred, error = seen - seen.mean(axis=0, dtype=np.float64), sums - sums.mean(axis=0, dtype=np.float64)
     return centred.T @ centred, centred.T @ error
