@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from mrqc.ir import Graph, Module, Op, Output, State, Statement, TensorType, Value
+from mrqc.ir import Graph, GraphBuilder, Module, Op, Output, State, Statement, TensorType, Value
 from mrqc.ops import int as int_ops
 from mrqc.ops import nn
 
@@ -30,8 +30,8 @@ def with_memory(module: Module, name: str, kept: int, initial: float = 0.0) -> M
     value = next(value for value in graph.inputs if value.name == name)
     rows, element = value.type.shape[1], value.type.element
     assert 1 <= kept < rows, f"{kept} of {rows} rows"
-    used = {each.name for each in graph.values()} | {output.name for output in graph.outputs}
-    frame, memory, later = (_unused(wanted, used) for wanted in (FRAME, MEMORY, f"{MEMORY}_next"))
+    names = GraphBuilder([*(each.name for each in graph.values()), *(output.name for output in graph.outputs)])
+    frame, memory, later = (names.fresh_name(wanted) for wanted in (FRAME, MEMORY, f"{MEMORY}_next"))
     new = Value(frame, _with_rows(value.type, rows - kept))
     old = Value(memory, _with_rows(value.type, kept))
     following = Value(later, old.type)
@@ -72,12 +72,3 @@ def _has_rows(value: Value) -> bool:
 
 def _with_rows(type_: TensorType, rows: int) -> TensorType:
     return TensorType((type_.shape[0], rows, *type_.shape[2:]), type_.element)
-
-
-def _unused(wanted: str, used: set[str]) -> str:
-    name, suffix = wanted, 0
-    while name in used:
-        suffix += 1
-        name = f"{wanted}_{suffix}"
-    used.add(name)
-    return name

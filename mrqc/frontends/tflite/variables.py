@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from mrqc.frontends.constants import UnsupportedError
 from mrqc.frontends.tflite.graph import Body, Operator, Port, TensorRecord, TfliteGraph
 from mrqc.frontends.tflite.tensors import element_of, read_constant
 from mrqc.ir.graph import State
+from mrqc.ir.rewrite import GraphBuilder
 
 Variable: TypeAlias = tuple[str, str]
 """Container and shared name: two handles with the same are one variable."""
@@ -63,6 +64,7 @@ class _Conversion:
         for operator in self.graph.operators:
             if not is_about_variables(operator):
                 inputs = tuple(self._same.get(index, index) for index in operator.inputs)
+                self._check_handles(inputs, operator.where)
                 kept.append(replace(operator, inputs=inputs))
                 continue
             try:
@@ -113,17 +115,19 @@ class _Conversion:
     def _finished(self, kept: Sequence[Operator]) -> TfliteGraph:
         tensors, inputs = list(self.graph.tensors), list(self.graph.inputs)
         outputs = [replace(port, tensor=self._same.get(port.tensor, port.tensor)) for port in self.graph.outputs]
-        names = {port.name for port in (*inputs, *outputs)}
+        names = GraphBuilder(port.name for port in (*inputs, *outputs))
+        for port in outputs:
+            self._check_handles((port.tensor,), f"output {port.name!r}")
         for variable, read in self._read.items():
-            initial = self._initial.get(variable)
             try:
-                self._check_initial(variable, read, initial)
+                initial = self._initial_for(variable, read)
                 if self._current[variable] == read:
                     # Nothing ever changes it.
-                    tensors[read] = replace(tensors[read], content=None if initial is None else initial.content)
+                    tensors[read] = replace(tensors[read], content=initial.content)
                     continue
-                name = _free(_text(variable), names)
-                state = State(name, _free(f"{name}{_NEXT}", names), _number_throughout(variable, initial))
+                number = _number_throughout(variable, replace(tensors[read], content=initial.content))
+                name = names.fresh_name(_text(variable))
+                state = State(name, names.fresh_name(f"{name}{_NEXT}"), number)
             except UnsupportedError as error:
                 self.found.append(Diagnostic(error.reason, hint=error.hint))
                 continue
@@ -140,12 +144,22 @@ class _Conversion:
             outputs=tuple(outputs),
         )
 
-    def _check_initial(self, variable: Variable, read: int, initial: TensorRecord | None) -> None:
-        """Make sure that a variable is set up before it is read, with what it is read as.
+    def _check_handles(self, indices: Iterable[int], where: str) -> None:
+        """Report what uses a handle in another way than to read or write the variable."""
+        for index in indices:
+            if index in self._handles:
+                name = _text(self._handles[index])
+                self.found.append(
+                    Diagnostic(f"uses a handle of variable {name!r}, which can only be read and written", where)
+                )
+
+    def _initial_for(self, variable: Variable, read: int) -> TensorRecord:
+        """Return what a variable is set up with; its bytes mean what they mean where they are read.
 
         Raises:
-            UnsupportedError: It is not.
+            UnsupportedError: It is not set up, or as something else than it is read as.
         """
+        initial = self._initial.get(variable)
         if initial is None:
             raise UnsupportedError(
                 f"variable {_text(variable)!r} is read before anything has been written to it",
@@ -161,20 +175,11 @@ class _Conversion:
                 f"variable {_text(variable)!r} is set up as {initial.element_type} {list(initial.shape)} and read as "
                 f"{record.element_type} {list(record.shape)}"
             )
+        return initial
 
 
 def _text(variable: Variable) -> str:
     return "/".join(part for part in variable if part) or "variable"
-
-
-def _free(wanted: str, names: set[str]) -> str:
-    """Return a name that no input or output has yet, and take it."""
-    name, suffix = wanted, 0
-    while name in names:
-        suffix += 1
-        name = f"{wanted}_{suffix}"
-    names.add(name)
-    return name
 
 
 def _number(content: object) -> int:
@@ -229,13 +234,12 @@ def _initial_contents(body: Body | None) -> Mapping[Variable, TensorRecord]:
     return found
 
 
-def _number_throughout(variable: Variable, initial: TensorRecord | None) -> float:
+def _number_throughout(variable: Variable, initial: TensorRecord) -> float:
     """Return the real number that every element of a variable is at first.
 
     Raises:
         UnsupportedError: They differ.
     """
-    assert initial is not None
     constant = read_constant(initial)
     codes = np.unique(constant.array)
     if len(codes) != 1:

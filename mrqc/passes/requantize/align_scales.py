@@ -69,7 +69,8 @@ class _Alignment:
         # States in the scheme of the original are inputs and outputs of the host like others.
         edges = [edge for edge in state_edges(module) if edge[1] not in self._host_results]
         self._states = {value for value, _ in edges}
-        self._next_states = {state.output for state in module.states if state.input in {v.name for v in self._states}}
+        kept = {value.name for value in self._states}
+        self._next_states = {state.output for state in module.states if state.input in kept}
 
     def run(self) -> Module:
         graph, builder = self._module.graph, self._builder

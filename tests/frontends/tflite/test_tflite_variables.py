@@ -41,6 +41,13 @@ def test_a_variable_is_an_input_and_an_output(tmp_path: Path) -> None:
     assert [output.name for output in module.data_outputs] == ["y"]
 
 
+def test_bytes_mean_what_they_mean_where_they_are_read(tmp_path: Path) -> None:
+    """The graph that sets a variable up may say nothing of scales, or something else."""
+    for scales in (None, Scales.one(0.25)):
+        model = running_sum(codes(13), scales)
+        assert assert_stream_agrees(model, tmp_path).states == (State("sum", "sum_next", 5.0),)
+
+
 def test_a_float_variable(tmp_path: Path) -> None:
     model = Variables()
     model.set_up("sum", np.full(SHAPE, -1.5, np.float32), None)
@@ -185,3 +192,13 @@ def test_reads_of_what_is_no_variable(tmp_path: Path) -> None:
     message = message_of(model, tmp_path)
     assert "its first operand is no handle of a variable" in message
     assert "it has 2 operands and 1 results, expected 1 and 1" in message
+
+
+def test_a_handle_that_is_used_as_a_tensor(tmp_path: Path) -> None:
+    model = running_sum()
+    handle = model.handle("sum")
+    model.file.operator("RELU", [handle], [model.file.tensor("i8", SHAPE, CODES, "r")])
+    model.file.graph.outputs.append(handle)
+    message = message_of(model, tmp_path)
+    assert "RELU operator 6 'r': uses a handle of variable 'sum', which can only be read and written" in message
+    assert "output 'sum_handle': uses a handle of variable 'sum'" in message

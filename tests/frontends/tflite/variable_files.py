@@ -55,10 +55,10 @@ def codes(value: int) -> NDArray[np.int8]:
     return np.full(SHAPE, value, np.int8)
 
 
-def running_sum(initial: NDArray[Any] | None = None) -> Variables:
+def running_sum(initial: NDArray[Any] | None = None, scales: Scales | None = CODES) -> Variables:
     """y = s = s + x, and s starts at a code."""
     model = Variables()
-    model.set_up("sum", codes(3) if initial is None else initial)
+    model.set_up("sum", codes(3) if initial is None else initial, scales)
     x = model.file.input("i8", SHAPE, CODES, "x")
     handle = model.handle("sum")
     total = model.add(model.read(handle), x, model.file.output("i8", SHAPE, CODES, "y"))
