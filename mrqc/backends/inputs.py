@@ -31,9 +31,7 @@ def bind_inputs(module: Module, inputs: Mapping[str, ArrayLike] | ArrayLike) -> 
     """
     subject = f"inputs of module {module.name!r}"
     named = _by_name(module, inputs, subject)
-    expected = {value.name: value for value in module.graph.inputs}
-    if named.keys().isdisjoint(state.input for state in module.states):
-        expected = {value.name: value for value in module.data_inputs}
+    expected = {value.name: value for value in module.inputs_for(named)}
     found = [Diagnostic(f"there is no input {name!r}") for name in named if name not in expected]
     found += [Diagnostic(f"input {name!r} is missing") for name in expected if name not in named]
     arrays = {name: np.asarray(named[name]) for name in expected if name in named}

@@ -150,10 +150,12 @@ class CalibrationSamples:
         limit: int | None,
     ) -> CalibrationSamples:
         inputs = {value.name: value for value in module.graph.inputs}
-        is_stream = arrays.keys().isdisjoint(state.input for state in module.states)
-        needed = module.data_inputs if is_stream else module.graph.inputs
         found = [Diagnostic(f"there is no input {given!r}") for given in arrays if given not in inputs]
-        found += [Diagnostic(f"input {value.name!r} is missing") for value in needed if value.name not in arrays]
+        found += [
+            Diagnostic(f"input {value.name!r} is missing")
+            for value in module.inputs_for(arrays)
+            if value.name not in arrays
+        ]
         sources: dict[str, _Converted] = {}
         for value in module.graph.inputs:
             if value.name not in arrays:

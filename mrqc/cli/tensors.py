@@ -28,9 +28,7 @@ def read_inputs(path: Path, module: Module) -> tuple[dict[str, NDArray[Any]], di
         InputError: Not readable, inputs missing or unknown, wrong shapes or dtypes.
     """
     arrays = read_arrays(path)
-    names = [value.name for value in module.graph.inputs]
-    if arrays.keys().isdisjoint(state.input for state in module.states):
-        names = [value.name for value in module.data_inputs]
+    names = [value.name for value in module.inputs_for(arrays)]
     if len(names) == 1 and "x" in arrays and (names[0] not in arrays or names == ["x"]):
         # A data set: its labels, y, are nothing to run on.
         arrays = {names[0]: arrays["x"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -111,6 +111,10 @@ class Module:
         """The inputs that are new in every run: all but the states."""
         kept = {state.input for state in self.states}
         return tuple(value for value in self.graph.inputs if value.name not in kept)
+
+    def inputs_for(self, given: Collection[str]) -> tuple[Value, ...]:
+        """Return the inputs that a caller must give who gives some: all, or those of a stream if none is a state."""
+        return self.data_inputs if all(state.input not in given for state in self.states) else self.graph.inputs
 
     @property
     def data_outputs(self) -> tuple[Output, ...]:
