@@ -158,8 +158,11 @@ def test_a_few_samples_are_spread_over_all(count: int, wanted: int, batch: int) 
         assert rows.tolist() == [everything[index * count // len(few)].tolist() for index in range(len(few))]
 
 
+@pytest.mark.parametrize("pass_", ["round-weights,correct-biases{", "round-weights{method=closed-form "])
 @pytest.mark.parametrize(("values", "looked_at"), [(0, 12), (10**9, 12), (1, 4)])
-def test_a_large_model_sees_fewer_samples(values: int, looked_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_model_sees_fewer_samples(
+    pass_: str, values: int, looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = residual_network()
     asked: list[int] = []
     few = CalibrationSamples.few
@@ -169,7 +172,7 @@ def test_a_large_model_sees_fewer_samples(values: int, looked_at: int, monkeypat
         return few(self, count)
 
     monkeypatch.setattr(CalibrationSamples, "few", counted)
-    passes = f"symmetrize,assign-scales,round-weights,correct-biases{{limit=12 values={values}}}"
+    passes = f"symmetrize,assign-scales,{pass_}limit=12 values={values}}}"
     mrqc.requantize(module, "sym-npu", samples_of(module, 20), passes=passes)
     assert asked == [looked_at]
 

@@ -46,11 +46,12 @@ STEPS: tuple[type[Pass], ...] = (
 
 Recipe = Literal["fast", "default", "best"]
 
-_FEW = "{limit=16 values=60000000}"
+_FEW = "limit=16 values=60000000"
 
 
 def _start(few: str = "") -> str:
     """Return what every recipe begins with; ``few`` are options of the passes that look at samples."""
+    few = f"{{{few}}}" if few else ""
     weights = "correct-weights,merge-channels,fold-rounding-error,clip-weights"
     return f"symmetrize,assign-scales{few},{weights},rescale-outliers{few}"
 
@@ -59,7 +60,7 @@ _END = "balance-rounding,quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
-        "fast": f"{_start(_FEW)},round-weights,correct-biases{_FEW},{_END}",
+        "fast": f"{_start(_FEW)},round-weights{{method=closed-form fan_in=64 {_FEW}}},{_END}",
         "default": f"{_start()},round-weights{{method=closed-form}},{_END}",
         "best": f"{_start()},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
     }

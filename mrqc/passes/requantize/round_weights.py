@@ -55,6 +55,11 @@ class RoundWeights(CalibratedPass):
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
             ``input``. The result of a block should be the original's.
         loss: What of the error of a block's result is made small: the mean of its squares or of its absolute values.
+        fan_in: Layers with more weights than this for an output channel keep the nearest codes: what it costs to solve
+            for n weights grows with their cube, what it serves is greatest where they are few, in depthwise layers.
+            0 sets no limit.
+        limit: How many samples are looked at, as ``correct-biases`` has it.
+        values: Likewise.
     """
 
     name: ClassVar[str] = "round-weights"
@@ -66,13 +71,17 @@ class RoundWeights(CalibratedPass):
     ridge: float = 0.01
     reference: Literal["original", "input"] = "input"
     loss: Loss = "mse"
+    fan_in: int = 0
+    limit: int = 0
+    values: int = 0
 
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
         if self.method != "nearest" and teacher.is_representative:
             changes = self._solved, CorrectBiases().corrected
             block_change = self._reconstructed if self.method == "block" else None
-            module = change_layers(module, teacher, "rounding weights", *changes, block_change=block_change)
+            few = teacher.with_few(self.limit, self.values)
+            module = change_layers(module, few, "rounding weights", *changes, block_change=block_change)
         return self._nearest(module)
 
     def _nearest(self, module: Module) -> Module:
@@ -97,6 +106,8 @@ class RoundWeights(CalibratedPass):
         if samples.original_input is None or quantization is None or not quantization.is_symmetric:
             return {}
         weights = layer.real_weights().reshape(layer.op.weight.type.shape[0], -1)
+        if self.fan_in and weights.shape[1] > self.fan_in:
+            return {}
         channels = off_grid(weights / layer.weight_scales[:, None], self._limits)
         if not len(channels):
             return {}
