@@ -33,7 +33,7 @@ def rounded(options: str) -> list[list[int]]:
 @pytest.mark.parametrize("fan_in", [0, 3, 4, 8, 9, 31, 32])
 def test_layers_with_more_weights_for_a_channel_keep_the_nearest_codes(fan_in: int) -> None:
     nearest, everywhere = rounded("method=nearest"), rounded("method=closed-form")
-    limited = rounded(f"method=closed-form fan_in={fan_in}")
+    limited = rounded(f"method=closed-form fan-in={fan_in}")
     may_change = [not fan_in or count <= fan_in for count in FAN_IN]
     solvable = [mine != codes for mine, codes in zip(everywhere, nearest, strict=True)]
     assert sum(solvable) >= 3

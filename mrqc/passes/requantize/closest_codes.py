@@ -11,15 +11,16 @@ it is mostly the better one. So both are gone, and each channel keeps the better
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mrqc.passes.requantize.form import Real
 
 SWEEPS = 6
 """Passes over all weights; the first two do nearly everything."""
-_SETTLED = 1e-3
-"""Share of changed codes below which another pass would change nothing that can be seen."""
 _BLOCK = 32
 """Weights that are changed one after the other before the rest is told."""
+_COPIED = 1 << 22
+"""Numbers in the second moments of channels that still change, up to which these are copied to be by themselves."""
 _ROWS = 64
 """Channels whose nearest planes are looked for at a time: what is left of them stays in the cache."""
 
@@ -99,31 +100,44 @@ def descend(codes: Real, mixed: Real, moments: Real, limits: tuple[int, int]) ->
         limits: The least and greatest code.
     """
     found = codes.copy()
-    gradient = times_moments(found, moments) - mixed
+    rows, own, gradient = np.arange(len(codes)), codes.copy(), times_moments(codes, moments) - mixed
     for _ in range(SWEEPS):
-        changed = 0
-        for first in range(0, codes.shape[1], _BLOCK):
-            block = slice(first, first + _BLOCK)
-            steps = _block_steps(found[:, block], gradient[:, block], moments[..., block, block], limits)
-            count = np.count_nonzero(steps)
-            if not count:
-                continue
-            changed += count
-            found[:, block] += steps
+        changed = _sweep(own, gradient, moments, limits)
+        found[rows] = own
+        # A channel whose codes all stay would keep them in every other pass too.
+        left = np.count_nonzero(changed)
+        if not left:
+            break
+        if 2 * left <= len(rows) and left * moments.shape[-1] ** 2 <= _COPIED:
+            rows, own, gradient = rows[changed], own[changed], gradient[changed]
+            moments = moments[changed] if moments.ndim == 3 else moments
+    return found
+
+
+def _sweep(codes: Real, gradient: Real, moments: Real, limits: tuple[int, int]) -> NDArray[np.bool_]:
+    """Change each code of all channels once, and the gradient with it; return which channels have changed."""
+    changed = np.zeros(len(codes), np.bool_)
+    for first in range(0, codes.shape[1], _BLOCK):
+        block = slice(first, first + _BLOCK)
+        steps = _block_steps(codes[:, block], gradient[:, block], moments[..., block, block], limits)
+        moved = steps.any(axis=1)
+        if moved.any():
+            changed |= moved
+            codes[:, block] += steps
             # All other weights learn of a block's steps at once, as a product of matrices.
             gradient += times_moments(steps, moments[..., block, :])
-        if changed <= _SETTLED * found.size:
-            break
-    return found
+    return changed
 
 
 def _block_steps(codes: Real, gradient: Real, moments: Real, limits: tuple[int, int]) -> Real:
     """Return what each code of a few neighbouring weights changes by, one after the other."""
     inside, steps = gradient.copy(), np.zeros_like(codes)
     diagonal = np.maximum(np.diagonal(moments, axis1=-2, axis2=-1), 1e-300)
+    lowest, highest = limits[0] - codes, limits[1] - codes
     for index in range(codes.shape[1]):
-        step = -np.rint(inside[:, index] / diagonal[..., index])
-        step = np.clip(codes[:, index] + step, *limits) - codes[:, index]
+        wanted = -np.rint(inside[:, index] / diagonal[..., index])
+        # np.clip takes several times as long for as few numbers as these.
+        step = np.minimum(np.maximum(wanted, lowest[:, index]), highest[:, index])
         if step.any():
             steps[:, index] = step
             inside += step[:, None] * moments[..., index, :]

@@ -50,17 +50,21 @@ _FEW = "limit=16 values=60000000"
 
 
 def _start(few: str = "") -> str:
-    """Return what every recipe begins with; ``few`` are options of the passes that look at samples."""
+    """Return what every recipe begins with; ``few`` are options of the passes that look at samples.
+
+    What ``correct-weights``, ``merge-channels`` and ``fold-rounding-error`` would do is among what ``clip-weights``
+    chooses from: the file's grid, one scale for channels that had several, scales at which multipliers are shifts.
+    """
     few = f"{{{few}}}" if few else ""
-    weights = "correct-weights,merge-channels,fold-rounding-error,clip-weights"
-    return f"symmetrize,assign-scales{few},{weights},rescale-outliers{few}"
+    return f"symmetrize,assign-scales{few},clip-weights,rescale-outliers{few}"
 
 
+_SMALL_LAYERS = "places=1024 positions=4096 fan-in=32"
 _END = "balance-rounding,quantize-biases,absorb-zero-points,align-scales"
 
 RECIPES: Mapping[Recipe, str] = MappingProxyType(
     {
-        "fast": f"{_start(_FEW)},round-weights{{method=closed-form fan_in=64 {_FEW}}},{_END}",
+        "fast": f"{_start(_FEW)},round-weights{{method=closed-form {_SMALL_LAYERS} {_FEW}}},{_END}",
         "default": f"{_start()},round-weights{{method=closed-form}},{_END}",
         "best": f"{_start()},round-weights{{method=adaptive places=16384}},correct-biases{{positions=65536}},{_END}",
     }

@@ -55,6 +55,7 @@ class RoundWeights(CalibratedPass):
         reference: What the sums should be: the ``original`` model's, or those of the real weights on this layer's own
             ``input``. The result of a block should be the original's.
         loss: What of the error of a block's result is made small: the mean of its squares or of its absolute values.
+        positions: How many results of a channel its bias is corrected by.
         fan_in: Layers with more weights than this for an output channel keep the nearest codes: what it costs to solve
             for n weights grows with their cube, what it serves is greatest where they are few, in depthwise layers.
             0 sets no limit.
@@ -71,6 +72,7 @@ class RoundWeights(CalibratedPass):
     ridge: float = 0.01
     reference: Literal["original", "input"] = "input"
     loss: Loss = "mse"
+    positions: int = 16384
     fan_in: int = 0
     limit: int = 0
     values: int = 0
@@ -78,7 +80,7 @@ class RoundWeights(CalibratedPass):
     def run(self, module: Module, teacher: Teacher) -> Module:
         """Return the module with constants in the target's elements."""
         if self.method != "nearest" and teacher.is_representative:
-            changes = self._solved, CorrectBiases().corrected
+            changes = self._solved, CorrectBiases(positions=self.positions).corrected
             block_change = self._reconstructed if self.method == "block" else None
             few = teacher.with_few(self.limit, self.values)
             module = change_layers(module, few, "rounding weights", *changes, block_change=block_change)

@@ -12,8 +12,10 @@ from mrqc.ops import nn
 from mrqc.passes.requantize.form import OFF_GRID, LayerForm, Real, limits_of
 from mrqc.passes.requantize.places import Single, products
 
-_CHANNELS = 64
+_CHANNELS = 1024
 """Output channels with second moments of their own that are solved at a time, if these fit in ``_MOMENTS``."""
+_SEEN = 1 << 21
+"""Numbers that are looked at at a time where every channel sees others: 16 mebibytes in double precision."""
 _MOMENTS = 1 << 26
 """Numbers in the second moments that are held at a time: half a gibibyte in double precision, and their factors."""
 _MARGIN = 0.05
@@ -121,6 +123,10 @@ def systems(problem: Problem, channels: NDArray[np.int64]) -> Iterator[System]:
         yield System.of(problem, channels, moments, mixed.T)
         return
     per_group, count = len(problem.weights) // problem.patches.shape[1], problem.patches.shape[2]
+    if per_group == 1:
+        for part in _parts(channels, count):
+            yield System.of(problem, part, *_alone(problem, part))
+        return
     group, index = _Group(problem.patches[:, 0]), 0
     for part in _parts(channels, count):
         moments, mixed = np.empty((len(part), count, count)), np.empty((len(part), count))
@@ -183,6 +189,30 @@ class _Group:
         weighted, total = counts @ self.seen, float(counts.sum())
         mixed: Real = (counts * (sums - float(counts @ sums) / total)) @ self.seen
         return moments - np.outer(weighted, weighted) / total, mixed
+
+
+def _alone(problem: Problem, channels: NDArray[np.int64]) -> tuple[Real, Real]:
+    """Return the second moments of channels that are each a group by themselves, a few of them at a time."""
+    places, _, count = problem.patches.shape
+    moments, mixed = np.empty((len(channels), count, count)), np.empty((len(channels), count))
+    step = max(1, _SEEN // (places * count))
+    for first in range(0, len(channels), step):
+        rows = slice(first, first + step)
+        part = channels[rows]
+        seen = problem.patches[:, part].transpose(1, 0, 2).astype(np.float64)
+        seen -= seen.mean(axis=1, keepdims=True)
+        sums: Real = problem.sums[:, part].T.astype(np.float64)
+        if problem.active is None or problem.shared:
+            counts = np.ones_like(sums)
+        else:
+            counts = problem.active[:, part].T.astype(np.float64)
+        total = counts.sum(axis=1, keepdims=True)
+        weighted = np.matmul(counts[:, None], seen)
+        error = counts * (sums - np.sum(counts * sums, axis=1, keepdims=True) / total)
+        mixed[rows] = np.matmul(error[:, None], seen)[:, 0]
+        outer = weighted.transpose(0, 2, 1) * weighted / total[..., None]
+        moments[rows] = np.matmul((seen * counts[..., None]).transpose(0, 2, 1), seen) - outer
+    return moments, mixed
 
 
 def _second_moments(seen: Single | Real, sums: Single) -> tuple[Real, Real]:

@@ -99,7 +99,7 @@ class WeightGrid:
             ``[O, K]``; 0 for channels without a weight other than 0.
         """
         has_one_grid = self.is_uniform and scales.ndim == 1
-        levels, counts = self._histogram(LEVELS if has_one_grid else 0)
+        levels, counts = self._histogram(LEVELS if has_one_grid else 0, scheme.minimum == -scheme.maximum)
         energy = np.maximum((counts * levels.astype(np.float64) ** 2).sum(axis=1), 1e-300)
         if has_one_grid and len(levels) == 1 and counts.shape[1] == levels.shape[1]:
             # One scale for all: the error of each level is the same in every channel.
@@ -118,14 +118,17 @@ class WeightGrid:
         ratio = ratio.reshape(-1, *(1,) * (self.codes.ndim - 1))
         return np.clip(np.rint(self.codes / ratio), scheme.minimum, scheme.maximum).astype(np.int8)
 
-    def _histogram(self, most: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def _histogram(self, most: int, is_even: bool) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return levels and counts, broadcastable to ``[O, levels]``: each code once, weighted by how often it occurs.
 
         Args:
             most: As many levels serve all channels together; beyond that, a channel with fewer weights than there are
                 codes is its own list of levels.
+            is_even: Whether a level and its negative have the same error, and are one.
         """
         flat = self.codes.reshape(len(self.codes), -1)
+        if is_even:
+            flat = np.abs(flat)
         low, high = int(flat.min()), int(flat.max())
         width = high - low + 1
         if flat.shape[1] <= width and width > most:
@@ -137,5 +140,9 @@ class WeightGrid:
 
 def _squared_errors(levels: NDArray[np.int32], ratio: NDArray[np.float64], scheme: WeightScheme) -> NDArray[np.float64]:
     """Return the squared distance, in old codes, of each level from a grid ``ratio`` times as wide."""
-    quantized = np.clip(np.rint(levels / ratio), scheme.minimum, scheme.maximum) * ratio
-    return (quantized - levels) ** 2
+    error = levels / ratio
+    np.rint(error, out=error)
+    np.clip(error, scheme.minimum, scheme.maximum, out=error)
+    error *= ratio
+    error -= levels
+    return np.square(error, out=error)
