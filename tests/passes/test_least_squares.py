@@ -116,6 +116,41 @@ def test_channels_have_second_moments_of_their_own_where_enough_places_were_seen
         assert (np.array_equal(one.moments, other.moments) and np.array_equal(one.mixed, other.mixed)) is shared
 
 
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    channels=st.integers(1, 7),
+    clamped=st.booleans(),
+    seen_at_a_time=st.integers(1, 900),
+)
+def test_channels_that_are_groups_have_the_second_moments_of_what_they_see(
+    seed: int, channels: int, clamped: bool, seen_at_a_time: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    seen = generator.normal(size=(60, channels, 3)).astype(np.float32) + np.float32(0.5)
+    weights = generator.normal(size=(channels, 3)) * 20
+    sums = products(seen, weights) + np.float32(3)
+    active = np.where(np.abs(sums) < 20, 1.0, 1e-3).astype(np.float32) if clamped else None
+    problem = Problem(seen, sums, active, weights, np.ones(channels), 1e-2, (-30, 30))
+    asked = np.flatnonzero(generator.integers(0, 2, channels))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(second_moments, "_SEEN", seen_at_a_time)
+        found = list(systems(problem, asked))
+    assert [channel for system in found for channel in system.channels] == asked.tolist()
+    for system in found:
+        for row, channel in enumerate(system.channels):
+            share = np.ones(60) if active is None else active[:, channel].astype(np.float64)
+            share = share / share.sum()
+            rows = seen[:, channel] - share @ seen[:, channel].astype(np.float64)
+            error = sums[:, channel] - share @ sums[:, channel]
+            counts = np.ones(60) if active is None else active[:, channel].astype(np.float64)
+            moments = (rows * counts[:, None]).T @ rows
+            ridge = 1e-2 * np.diagonal(moments).mean()
+            found_moments = np.broadcast_to(system.moments, (len(system.channels), 3, 3))[row]
+            assert found_moments == pytest.approx(moments + ridge * np.eye(3), rel=1e-6, abs=1e-6)
+            mixed = (counts * error) @ rows + ridge * weights[channel]
+            assert system.mixed[row] == pytest.approx(mixed, rel=1e-6, abs=1e-4)
+
+
 def test_weights_come_back_to_the_grid_that_most_of_them_are_on() -> None:
     generator = np.random.default_rng(6)
     seen = generator.normal(size=(200, 1, 6)).astype(np.float32)

@@ -16,8 +16,8 @@ _CHANNELS = 1024
 """Output channels with second moments of their own that are solved at a time, if these fit in ``_MOMENTS``."""
 _SEEN = 1 << 21
 """Numbers that are looked at at a time where every channel sees others: 16 mebibytes in double precision."""
-_MOMENTS = 1 << 26
-"""Numbers in the second moments that are held at a time: half a gibibyte in double precision, and their factors."""
+_MOMENTS = 1 << 24
+"""Numbers in the second moments that are held at a time: 128 mebibytes in double precision, and their factors."""
 _MARGIN = 0.05
 """Share of the clamped range by which sums may lie outside and still count."""
 _SATURATED = 1e-3
