@@ -53,18 +53,22 @@ def real_inputs(original: mrqc.Module, data: Path, count: int) -> NDArray[Any]:
     return np.load(data)["x"][:count].astype(np.float64)
 
 
-def test_a_few_synthetic_pictures_show_what_clipped_weights_shift(assets: Path) -> None:
+def test_a_few_synthetic_pictures_show_what_clipped_weights_shift_and_how_to_round_them(assets: Path) -> None:
     original = mrqc.load(assets / "models" / "mobilenet_v1_025_128_qat_u8.tflite")
     data = open_data(assets / "data" / "imagenet" / "calib", original.graph.inputs[0], resize=True)
     yardstick = Yardstick(original, data, limit=40)
-    (correction,) = re.findall(r",correct-biases\{.*?\}", RECIPES["fast"])
+    (rounding,) = re.findall(r"round-weights\{.*?\}", RECIPES["fast"])
 
     def kl(passes: str) -> float:
         found = yardstick.measure(mrqc.lower(original, "pow2-npu", passes=f"{FRONT},{passes},{BACK}")).kl
         assert found is not None
         return found
 
-    assert kl(RECIPES["fast"]) < 0.4 * kl(RECIPES["fast"].replace(correction, ""))
+    nearest = "round-weights{method=nearest}"
+    uncorrected = kl(RECIPES["fast"].replace(rounding, nearest))
+    corrected = kl(RECIPES["fast"].replace(rounding, f"{nearest},correct-biases{{limit=16}}"))
+    assert corrected < 0.4 * uncorrected
+    assert kl(RECIPES["fast"]) < 0.7 * corrected
 
 
 @pytest.mark.parametrize("target", TARGETS)
